@@ -1,0 +1,178 @@
+//! What a protocol is to the rest: the parser trait, its answers, and where its results go.
+
+use backstop_types::Direction;
+
+use crate::{AppProto, Transaction};
+
+/// Caps on what one flow's parsers may hold. Every one is configurable and counted when it bites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Unconsumed bytes kept for a parser and direction. A parser that needs more than this loses sync.
+    pub max_buffer: usize,
+    /// Bytes of one message that a parser decodes; the rest is skipped (and still scanned as stream).
+    pub max_message: usize,
+    /// Nesting of elements, records or objects.
+    pub max_depth: usize,
+    /// Nodes of one decoded tree (elements, attributes, text pieces, NRBF records).
+    pub max_nodes: usize,
+    /// Bytes of one text value that are kept.
+    pub max_text: usize,
+    /// Strings and bytes of an in-band dictionary of one direction.
+    pub max_dictionary_strings: usize,
+    /// Bytes of an in-band dictionary of one direction.
+    pub max_dictionary_bytes: usize,
+    /// Requests waiting for their reply.
+    pub max_pending: usize,
+    /// Protocols nested in one flow (NMF, TLS, NMF is three).
+    pub max_layers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_buffer: 256 * 1024,
+            max_message: 128 * 1024,
+            max_depth: 64,
+            max_nodes: 8_192,
+            max_text: 96 * 1024,
+            max_dictionary_strings: 4_096,
+            max_dictionary_bytes: 256 * 1024,
+            max_pending: 256,
+            max_layers: 6,
+        }
+    }
+}
+
+/// What a parser did with the bytes it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// All bytes used.
+    Consumed,
+    /// `consumed` bytes used; call again when at least `need` more-than-consumed bytes are there, that is with
+    /// `need` bytes from the first unconsumed one. `need` is exact, from a length field, and more than is there now.
+    Need {
+        /// Bytes used.
+        consumed: usize,
+        /// Bytes wanted from the first unconsumed one.
+        need: usize,
+    },
+    /// `consumed` bytes used; the following `len` bytes of this direction are of no interest and are not buffered.
+    /// After them `advance` is called again. (A gap inside them is not reported.)
+    Skip {
+        /// Bytes used.
+        consumed: usize,
+        /// Stream bytes to pass over after them.
+        len: u64,
+    },
+    /// `consumed` bytes used; what follows in this direction belongs to another protocol and this parser is done with it.
+    /// The other direction changes over when its own call says so. `None`: not known yet, probe.
+    Upgrade {
+        /// Bytes used.
+        consumed: usize,
+        /// The protocol that follows, if the upgrade named it.
+        to: Option<AppProto>,
+    },
+    /// `consumed` bytes used; what follows in this direction is wrapped in another protocol, and this parser goes on
+    /// with what that one unwraps ([`Sink::plaintext`]). `None`: wrapped in something that nobody here understands.
+    Wrap {
+        /// Bytes used.
+        consumed: usize,
+        /// The wrapping protocol.
+        within: Option<AppProto>,
+    },
+}
+
+/// Why a parser gave up a flow. Small, no text; the anomaly that went before says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// Bytes of this call that were still understood.
+    pub offset: usize,
+    /// Stable snake_case name of the anomaly, see [`Anomaly::event`].
+    pub event: &'static str,
+}
+
+/// A violation of a protocol: evidence, not an error of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anomaly {
+    /// The protocol that was violated.
+    pub app_proto: AppProto,
+    /// Stable snake_case name; renaming one is an interface change.
+    pub event: &'static str,
+    /// Who sent it.
+    pub direction: Direction,
+}
+
+/// Decoded bytes that did not stand in the stream as they are (base64, UTF-16, a text put together from pieces),
+/// offered to the scanner.
+#[derive(Clone, Copy, Debug)]
+pub struct Content<'a> {
+    /// The decoded bytes.
+    pub bytes: &'a [u8],
+    /// How they came about, outermost first: `["veeam.param", "base64", "nrbf.string"]`.
+    pub layers: &'a [&'static str],
+    /// Who sent them.
+    pub direction: Direction,
+    /// The transaction they belong to.
+    pub tx_id: Option<u64>,
+}
+
+/// Where a parser's results go.
+pub trait Sink {
+    /// A transaction, or a stage of one. Borrowed for the length of the call.
+    fn transaction(&mut self, transaction: &Transaction<'_>);
+    /// A violation.
+    fn anomaly(&mut self, anomaly: Anomaly);
+    /// Decoded bytes to scan.
+    fn content(&mut self, content: Content<'_>);
+    /// Bytes that a wrapping protocol unwrapped (TLS with keys): they go to the parser inside it.
+    fn plaintext(&mut self, direction: Direction, bytes: &[u8]);
+    /// The flow's protocol is now known for sure (both sides, or one side beyond doubt); the innermost wins.
+    fn confirmed(&mut self, app_proto: AppProto);
+    /// A protocol lost sync, or is in sync again. While lost, the raw stream is all there is.
+    fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool);
+}
+
+/// A state machine for one layer of one flow.
+///
+/// Any segmentation of the same bytes gives the same transactions. `Err` means: stop parsing this flow, go on scanning it.
+pub trait Parser: Send {
+    /// Contiguous bytes of one direction, beginning at the first one not consumed before.
+    ///
+    /// # Errors
+    /// The stream is not (or no longer) of this protocol and no next message can be found.
+    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError>;
+
+    /// `len` bytes of this direction are missing (those a parser had not consumed are lost too).
+    ///
+    /// # Errors
+    /// The parser cannot find its place again.
+    fn gap(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError>;
+
+    /// This direction has ended; `left` are bytes that were never consumed.
+    fn close(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink);
+}
+
+/// How sure a probe is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// It is this protocol.
+    Certain,
+    /// It may be; taken when no other protocol is certain.
+    Possible,
+    /// Too few bytes to say.
+    MoreBytes,
+    /// It is not.
+    No,
+}
+
+/// A registered protocol.
+pub struct Protocol {
+    /// Its id.
+    pub app_proto: AppProto,
+    /// EVE `app_proto`, and the name in configuration.
+    pub name: &'static str,
+    /// Recognises the protocol by the first bytes of one direction.
+    pub probe: fn(Direction, &[u8]) -> Probe,
+    /// A parser for a new flow.
+    pub parser: fn(&Limits) -> Box<dyn Parser>,
+}

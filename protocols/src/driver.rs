@@ -1,0 +1,475 @@
+//! Runs the parsers of one flow: probes, keeps what a parser left unconsumed, passes over what it skips, and follows
+//! upgrades.
+//!
+//! ```text
+//! stream ─► layer 0 ─► layer 1 ─► …      NMF: [Nmf]      after its upgrade: [Tls, Nmf]
+//! ```
+//! A layer that is done with a direction lets its bytes through to the next. Invariant: a direction's buffer is empty
+//! unless its parser asked for more than there was.
+
+use backstop_types::{Direction, PerDirection};
+
+use crate::contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Sink};
+use crate::registry::{AppProto, PROTOCOLS, Transaction};
+
+/// Bytes looked at before a flow is given up as unknown.
+const MAX_PROBE: usize = 512;
+/// Unwrapped bytes that one call may hand inwards.
+const MAX_PLAINTEXT: usize = 1024 * 1024;
+
+/// One direction of a layer.
+#[derive(Default)]
+struct Lane {
+    buffer: Vec<u8>,
+    /// Bytes wanted before the parser is called again.
+    need: usize,
+    /// Stream bytes to pass over.
+    skip: u64,
+    /// The layer is done with this direction: bytes go through to the next layer.
+    through: bool,
+    closed: bool,
+}
+
+enum State {
+    /// First bytes are being looked at.
+    Probing,
+    /// A parser is at work.
+    Parsing(Box<dyn Parser>),
+    /// Not known, or given up: bytes end here.
+    Dead,
+}
+
+struct Layer {
+    app_proto: Option<AppProto>,
+    state: State,
+    lanes: PerDirection<Lane>,
+}
+
+impl Layer {
+    fn new(app_proto: Option<AppProto>, limits: &Limits) -> Self {
+        let state = match app_proto {
+            Some(known) => State::Parsing((known.protocol().parser)(limits)),
+            None => State::Probing,
+        };
+        Self { app_proto, state, lanes: PerDirection::default() }
+    }
+
+    fn dead() -> Self {
+        Self { app_proto: None, state: State::Dead, lanes: PerDirection::default() }
+    }
+}
+
+/// The parsers of one flow, outermost first.
+pub struct Driver {
+    layers: Vec<Layer>,
+    limits: Limits,
+    confirmed: Option<AppProto>,
+}
+
+impl Driver {
+    /// A flow of which nothing is known.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { layers: vec![Layer::new(None, &limits)], limits, confirmed: None }
+    }
+
+    /// A flow whose outermost protocol is known (tests, fuzzing, nested streams).
+    #[must_use]
+    pub fn with_protocol(app_proto: AppProto, limits: Limits) -> Self {
+        Self { layers: vec![Layer::new(Some(app_proto), &limits)], limits, confirmed: None }
+    }
+
+    /// The protocol that a parser confirmed last; the innermost wins.
+    #[must_use]
+    pub const fn app_proto(&self) -> Option<AppProto> {
+        self.confirmed
+    }
+
+    /// No layer wants any more bytes: the flow need not be reassembled for parsing.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.layers.iter().all(|layer| matches!(layer.state, State::Dead))
+    }
+
+    /// Still looking at the first bytes.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.layers.iter().any(|layer| matches!(layer.state, State::Probing))
+    }
+
+    /// Bytes held for parsers, all layers.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.layers.iter().map(|layer| layer.lanes.to_server.buffer.capacity() + layer.lanes.to_client.buffer.capacity()).sum()
+    }
+
+    /// The next contiguous bytes of a direction.
+    pub fn data(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
+        self.feed(0, direction, bytes, out);
+    }
+
+    /// Bytes of a direction are missing.
+    pub fn gap(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) {
+        let Some(level) = self.entry(0, direction) else { return };
+        let Some(layer) = self.layers.get_mut(level) else { return };
+        let lane = layer.lanes.get_mut(direction);
+        let passed_over = lane.skip.min(len);
+        lane.skip -= passed_over;
+        let missing = len - passed_over;
+        if missing == 0 {
+            return;
+        }
+        lane.need = 0;
+        drop(std::mem::take(&mut lane.buffer));
+        match &mut layer.state {
+            // A first message with a hole in it cannot be recognised; the other direction still may be.
+            State::Probing => lane.through = true,
+            State::Parsing(parser) => {
+                let mut inner = LayerSink::new(out, &mut self.confirmed);
+                let answer = parser.gap(direction, missing, &mut inner);
+                let plain = inner.plain;
+                match answer {
+                    Ok(advance) => {
+                        let lane = layer.lanes.get_mut(direction);
+                        match advance {
+                            Advance::Need { need, .. } => lane.need = need,
+                            Advance::Skip { len, .. } => lane.skip = len,
+                            Advance::Consumed | Advance::Upgrade { .. } | Advance::Wrap { .. } => {}
+                        }
+                    }
+                    Err(error) => self.give_up(level, direction, error, out),
+                }
+                self.hand_inwards(level, plain, out);
+            }
+            State::Dead => {}
+        }
+    }
+
+    /// A direction has ended.
+    pub fn close(&mut self, direction: Direction, out: &mut dyn Sink) {
+        for level in 0..self.layers.len() {
+            let Some(layer) = self.layers.get_mut(level) else { return };
+            let lane = layer.lanes.get_mut(direction);
+            if std::mem::replace(&mut lane.closed, true) || lane.through {
+                continue;
+            }
+            let left = std::mem::take(&mut lane.buffer);
+            let mut plain = PerDirection::default();
+            if let State::Parsing(parser) = &mut layer.state {
+                let mut inner = LayerSink::new(out, &mut self.confirmed);
+                parser.close(direction, &left, &mut inner);
+                plain = inner.plain;
+            }
+            self.hand_inwards(level, plain, out);
+        }
+    }
+
+    /// The first layer from `level` on that takes bytes of this direction.
+    fn entry(&self, level: usize, direction: Direction) -> Option<usize> {
+        (level..self.layers.len()).find(|&at| self.layers.get(at).is_some_and(|layer| !layer.lanes.get(direction).through))
+    }
+
+    fn feed(&mut self, from: usize, direction: Direction, mut bytes: &[u8], out: &mut dyn Sink) {
+        let mut from = from;
+        while !bytes.is_empty() {
+            let Some(level) = self.entry(from, direction) else { return };
+            let Some(layer) = self.layers.get_mut(level) else { return };
+            let lane = layer.lanes.get_mut(direction);
+            let passed_over = usize::try_from(lane.skip).unwrap_or(usize::MAX).min(bytes.len());
+            lane.skip -= passed_over as u64;
+            bytes = bytes.get(passed_over..).unwrap_or_default();
+            if bytes.is_empty() {
+                return;
+            }
+            match layer.state {
+                State::Dead => return,
+                State::Probing => {
+                    self.probe(level, direction, bytes, out);
+                    return;
+                }
+                State::Parsing(_) => {
+                    let used = self.parse(level, direction, bytes, out);
+                    bytes = bytes.get(used..).unwrap_or_default();
+                    // An upgrade moved the lane: what is left goes to whoever takes it now, from the same level on.
+                    from = level;
+                }
+            }
+        }
+    }
+
+    /// Gives bytes to the parser of a layer until it wants more than there is; returns how many of `bytes` are done with
+    /// (used, skipped or buffered). Fewer than all only after an upgrade.
+    fn parse(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> usize {
+        let Some(layer) = self.layers.get_mut(level) else { return bytes.len() };
+        let lane = layer.lanes.get_mut(direction);
+        if !lane.buffer.is_empty() {
+            // A lane without a stated need (after a gap) takes what comes.
+            let room = lane.need.saturating_sub(lane.buffer.len()).max(1);
+            if bytes.len() < room {
+                lane.buffer.extend_from_slice(bytes);
+                return bytes.len();
+            }
+            // Only what completes the need: the rest is read where it lies.
+            let (head, _) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+            lane.buffer.extend_from_slice(head);
+            let mut buffer = std::mem::take(&mut lane.buffer);
+            let outcome = self.step_all(level, direction, &buffer, out);
+            return match outcome {
+                Outcome::Left(used) => {
+                    buffer.drain(..used.min(buffer.len()));
+                    self.keep(level, direction, buffer, out);
+                    head.len()
+                }
+                Outcome::Moved(used) => {
+                    // Bytes behind an upgrade inside the buffer belong to the next layer.
+                    let rest = buffer.get(used..).unwrap_or_default();
+                    let from = level;
+                    self.feed(from, direction, rest, out);
+                    head.len()
+                }
+            };
+        }
+        match self.step_all(level, direction, bytes, out) {
+            Outcome::Left(used) => {
+                let rest = bytes.get(used..).unwrap_or_default();
+                if !rest.is_empty() {
+                    let lane_is_live = self.layers.get(level).is_some_and(|layer| matches!(layer.state, State::Parsing(_)));
+                    if lane_is_live {
+                        self.keep(level, direction, rest.to_vec(), out);
+                    }
+                }
+                bytes.len()
+            }
+            Outcome::Moved(used) => used,
+        }
+    }
+
+    /// Calls the parser as long as it makes progress.
+    fn step_all(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Outcome {
+        let mut used = 0;
+        loop {
+            let rest = bytes.get(used..).unwrap_or_default();
+            let Some(layer) = self.layers.get_mut(level) else { return Outcome::Left(bytes.len()) };
+            let State::Parsing(parser) = &mut layer.state else { return Outcome::Left(bytes.len()) };
+            if rest.is_empty() {
+                return Outcome::Left(used);
+            }
+            let mut inner = LayerSink::new(out, &mut self.confirmed);
+            let answer = parser.advance(direction, rest, &mut inner);
+            let plain = inner.plain;
+            let lane = layer.lanes.get_mut(direction);
+            lane.need = 0;
+            let mut moved = false;
+            let mut stalled = false;
+            match answer {
+                Ok(Advance::Consumed) => used = bytes.len(),
+                Ok(Advance::Need { consumed, need }) => {
+                    used += consumed.min(rest.len());
+                    lane.need = need;
+                    // A parser that wants what it has would be called forever.
+                    stalled = need <= rest.len().saturating_sub(consumed);
+                    if !stalled {
+                        self.hand_inwards(level, plain, out);
+                        return Outcome::Left(used);
+                    }
+                }
+                Ok(Advance::Skip { consumed, len }) => {
+                    used += consumed.min(rest.len());
+                    let here = usize::try_from(len).unwrap_or(usize::MAX).min(bytes.len() - used);
+                    used += here;
+                    lane.skip = len - here as u64;
+                    stalled = consumed == 0 && len == 0;
+                }
+                Ok(Advance::Upgrade { consumed, to }) => {
+                    used += consumed.min(rest.len());
+                    lane.through = true;
+                    self.upgrade(level, to);
+                    moved = true;
+                }
+                Ok(Advance::Wrap { consumed, within }) => {
+                    used += consumed.min(rest.len());
+                    self.wrap(level, direction, within);
+                    moved = true;
+                }
+                Err(error) => {
+                    self.give_up(level, direction, error, out);
+                    self.hand_inwards(level, plain, out);
+                    return Outcome::Left(bytes.len());
+                }
+            }
+            if stalled {
+                self.give_up(level, direction, ParseError { offset: used, event: "parser_stalled" }, out);
+                return Outcome::Left(bytes.len());
+            }
+            self.hand_inwards(level, plain, out);
+            if moved {
+                return Outcome::Moved(used);
+            }
+        }
+    }
+
+    /// Keeps unconsumed bytes, within the cap.
+    fn keep(&mut self, level: usize, direction: Direction, rest: Vec<u8>, out: &mut dyn Sink) {
+        let max = self.limits.max_buffer;
+        let Some(layer) = self.layers.get_mut(level) else { return };
+        let lane = layer.lanes.get_mut(direction);
+        if rest.len().max(lane.need) > max {
+            self.give_up(level, direction, ParseError { offset: 0, event: "buffer_limit" }, out);
+            return;
+        }
+        lane.buffer = rest;
+    }
+
+    /// Puts the successor of a layer behind it, once.
+    fn upgrade(&mut self, level: usize, to: Option<AppProto>) {
+        let both = self.layers.get(level).is_some_and(|layer| layer.lanes.to_server.through && layer.lanes.to_client.through);
+        if both && self.layers.len() > level + 1 {
+            return;
+        }
+        let next = if self.layers.len() < self.limits.max_layers { Layer::new(to, &self.limits) } else { Layer::dead() };
+        self.layers.insert(level + 1, next);
+    }
+
+    /// Puts a wrapping layer before a layer, once for both directions.
+    fn wrap(&mut self, level: usize, direction: Direction, within: Option<AppProto>) {
+        let waiting = level.checked_sub(1).and_then(|outer| self.layers.get_mut(outer));
+        if let Some(outer) = waiting
+            && outer.lanes.get(direction).through
+            && !outer.lanes.get(direction.reverse()).through
+        {
+            outer.lanes.get_mut(direction).through = false;
+            return;
+        }
+        let mut outer = match within {
+            Some(_) if self.layers.len() < self.limits.max_layers => Layer::new(within, &self.limits),
+            _ => Layer::dead(),
+        };
+        outer.lanes.get_mut(direction.reverse()).through = true;
+        self.layers.insert(level, outer);
+    }
+
+    fn give_up(&mut self, level: usize, direction: Direction, error: ParseError, out: &mut dyn Sink) {
+        let Some(layer) = self.layers.get_mut(level) else { return };
+        if let Some(app_proto) = layer.app_proto {
+            out.anomaly(Anomaly { app_proto, event: error.event, direction });
+            for each in Direction::BOTH {
+                out.in_sync(app_proto, each, false);
+            }
+        }
+        layer.state = State::Dead;
+        layer.lanes = PerDirection::default();
+    }
+
+    fn hand_inwards(&mut self, level: usize, plain: PerDirection<Vec<u8>>, out: &mut dyn Sink) {
+        if !plain.to_server.is_empty() {
+            self.feed(level + 1, Direction::ToServer, &plain.to_server, out);
+        }
+        if !plain.to_client.is_empty() {
+            self.feed(level + 1, Direction::ToClient, &plain.to_client, out);
+        }
+    }
+
+    fn probe(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
+        let limits = self.limits;
+        let Some(layer) = self.layers.get_mut(level) else { return };
+        let lane = layer.lanes.get_mut(direction);
+        // Probing looks at a bounded head; in the usual case the first segment decides without a copy.
+        let mut head = std::mem::take(&mut lane.buffer);
+        let first_look = head.is_empty();
+        if !first_look {
+            head.extend_from_slice(bytes);
+        }
+        let seen: &[u8] = if first_look { bytes } else { &head };
+        let (found, more) = recognise(direction, seen);
+        let more = more && seen.len() < MAX_PROBE;
+        match found {
+            Some(app_proto) => {
+                *layer = Layer { lanes: std::mem::take(&mut layer.lanes), ..Layer::new(Some(app_proto), &limits) };
+                // What one side could not tell, the other just did: both belong to this layer.
+                layer.lanes.to_server.through = false;
+                layer.lanes.to_client.through = false;
+                let early = std::mem::take(&mut layer.lanes.get_mut(direction.reverse()).buffer);
+                let seen = seen.to_vec();
+                if !early.is_empty() {
+                    self.feed(level, direction.reverse(), &early, out);
+                }
+                self.feed(level, direction, &seen, out);
+            }
+            None if more => layer.lanes.get_mut(direction).buffer = if first_look { bytes.to_vec() } else { head },
+            None => {
+                // The other side may still say what this is (a server that speaks first).
+                let other = layer.lanes.get(direction.reverse());
+                if other.through || other.closed {
+                    layer.state = State::Dead;
+                    layer.lanes = PerDirection::default();
+                } else {
+                    layer.lanes.get_mut(direction).through = true;
+                }
+            }
+        }
+    }
+}
+
+enum Outcome {
+    /// The parser is done with this many bytes and wants more than the rest, or all are used.
+    Left(usize),
+    /// An upgrade after this many bytes: the rest belongs elsewhere.
+    Moved(usize),
+}
+
+/// The protocol of the first bytes, and whether more bytes could tell.
+fn recognise(direction: Direction, bytes: &[u8]) -> (Option<AppProto>, bool) {
+    let mut possible = None;
+    let mut more = false;
+    for protocol in PROTOCOLS {
+        match (protocol.probe)(direction, bytes) {
+            Probe::Certain => return (Some(protocol.app_proto), false),
+            Probe::Possible if possible.is_none() => possible = Some(protocol.app_proto),
+            Probe::MoreBytes => more = true,
+            Probe::Possible | Probe::No => {}
+        }
+    }
+    if more { (None, true) } else { (possible, false) }
+}
+
+/// Passes everything on and keeps what is meant for the layer inside.
+struct LayerSink<'a> {
+    outer: &'a mut dyn Sink,
+    confirmed: &'a mut Option<AppProto>,
+    plain: PerDirection<Vec<u8>>,
+}
+
+impl<'a> LayerSink<'a> {
+    fn new(outer: &'a mut dyn Sink, confirmed: &'a mut Option<AppProto>) -> Self {
+        Self { outer, confirmed, plain: PerDirection::default() }
+    }
+}
+
+impl Sink for LayerSink<'_> {
+    fn transaction(&mut self, transaction: &Transaction<'_>) {
+        self.outer.transaction(transaction);
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.outer.anomaly(anomaly);
+    }
+
+    fn content(&mut self, content: Content<'_>) {
+        self.outer.content(content);
+    }
+
+    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
+        let lane = self.plain.get_mut(direction);
+        let room = MAX_PLAINTEXT.saturating_sub(lane.len());
+        lane.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn confirmed(&mut self, app_proto: AppProto) {
+        *self.confirmed = Some(app_proto);
+        self.outer.confirmed(app_proto);
+    }
+
+    fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool) {
+        self.outer.in_sync(app_proto, direction, in_sync);
+    }
+}

@@ -1,0 +1,16 @@
+//! Streams to transactions: sans-IO parsers, one folder a protocol.
+//!
+//! A parser sees contiguous bytes of one direction, gaps, and the end of the stream. It never sees packets,
+//! addresses, threads or alerts, and never decides what is malicious.
+//! [`Driver`] runs a chain of parsers over one flow: it probes, buffers what a parser left, and follows upgrades.
+
+pub mod contract;
+pub mod cursor;
+pub mod driver;
+mod registry;
+#[doc(hidden)]
+pub mod testing;
+
+pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink};
+pub use driver::Driver;
+pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, soap, tls, veeam};

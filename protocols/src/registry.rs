@@ -1,0 +1,86 @@
+//! The list of protocols. A new one is its folder, its `mod` line and its line in the list.
+
+use crate::contract::Protocol;
+
+/// Declares [`AppProto`], [`Transaction`] and [`PROTOCOLS`] from one list.
+macro_rules! app_layer {
+    ($($(#[$doc:meta])* $variant:ident => $module:ident),* $(,)?) => {
+        /// An identified protocol.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum AppProto { $($(#[$doc])* $variant),* }
+
+        impl AppProto {
+            /// EVE `app_proto`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $module::PROTOCOL.name),* }
+            }
+
+            /// The registered protocol.
+            #[must_use]
+            pub fn protocol(self) -> &'static Protocol {
+                match self { $(Self::$variant => &$module::PROTOCOL),* }
+            }
+        }
+
+        /// A request, its reply, or a stage of both.
+        #[derive(Clone, Debug)]
+        pub enum Transaction<'a> { $($(#[$doc])* $variant($module::Transaction<'a>)),* }
+
+        impl Transaction<'_> {
+            /// Which protocol it is of.
+            #[must_use]
+            pub const fn app_proto(&self) -> AppProto {
+                match self { $(Self::$variant(_) => AppProto::$variant),* }
+            }
+
+            /// Number within the flow and protocol, from 0.
+            #[must_use]
+            pub fn tx_id(&self) -> Option<u64> {
+                match self { $(Self::$variant(tx) => tx.tx_id()),* }
+            }
+
+            /// The decoded facts, secrets left out.
+            #[must_use]
+            pub fn fields(&self) -> backstop_types::Fields {
+                match self { $(Self::$variant(tx) => tx.fields()),* }
+            }
+
+            /// Whether this stage is written as a record of its own (`event_type` is the protocol's name).
+            #[must_use]
+            pub fn is_record(&self) -> bool {
+                match self { $(Self::$variant(tx) => tx.is_record()),* }
+            }
+        }
+
+        /// Every protocol, in the order in which they are probed.
+        pub static PROTOCOLS: &[&Protocol] = &[$(&$module::PROTOCOL),*];
+    };
+}
+
+#[path = "nbfse/mod.rs"]
+pub mod nbfse;
+#[path = "nrbf/mod.rs"]
+pub mod nrbf;
+#[path = "soap/mod.rs"]
+pub mod soap;
+
+#[path = "echo/mod.rs"]
+pub mod echo;
+#[path = "nmf/mod.rs"]
+pub mod nmf;
+#[path = "tls/mod.rs"]
+pub mod tls;
+#[path = "veeam/mod.rs"]
+pub mod veeam;
+
+app_layer! {
+    /// [MC-NMF]: .NET message framing, the net.tcp transport of WCF.
+    Nmf => nmf,
+    /// TLS, as far as it is in the clear.
+    Tls => tls,
+    /// Veeam's remote invocation on top of NMF and SOAP; never probed, NMF hands it on.
+    Veeam => veeam,
+    /// The template (RFC 862).
+    Echo => echo,
+}

@@ -1,0 +1,131 @@
+//! Helpers that hold for every parser: any segmentation and any truncation of the same bytes is safe, and segmentation
+//! changes nothing. Public for tests, benches and fuzz targets; not part of the interface.
+
+use backstop_types::{Direction, Fields};
+
+use crate::contract::{Anomaly, Content, Limits, Sink};
+use crate::driver::Driver;
+use crate::registry::{AppProto, Transaction};
+
+/// Everything a parser said, in order, without the borrow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A transaction by protocol and fields.
+    Transaction(AppProto, Fields),
+    /// An anomaly.
+    Anomaly(Anomaly),
+    /// Decoded content.
+    Content(Vec<&'static str>, Vec<u8>, Direction),
+    /// A confirmed protocol.
+    Confirmed(AppProto),
+    /// Sync lost or found.
+    InSync(AppProto, Direction, bool),
+}
+
+/// A sink that remembers.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    /// What was said.
+    pub events: Vec<Event>,
+}
+
+impl Recorder {
+    /// The transactions only, by protocol and fields.
+    pub fn transactions(&self) -> impl Iterator<Item = (AppProto, &Fields)> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Transaction(app_proto, fields) => Some((*app_proto, fields)),
+            _ => None,
+        })
+    }
+
+    /// Names of the anomalies, in order.
+    pub fn anomalies(&self) -> Vec<&'static str> {
+        self.events
+            .iter()
+            .filter_map(|event| if let Event::Anomaly(anomaly) = event { Some(anomaly.event) } else { None })
+            .collect()
+    }
+}
+
+impl Sink for Recorder {
+    fn transaction(&mut self, transaction: &Transaction<'_>) {
+        self.events.push(Event::Transaction(transaction.app_proto(), transaction.fields()));
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.events.push(Event::Anomaly(anomaly));
+    }
+
+    fn content(&mut self, content: Content<'_>) {
+        self.events.push(Event::Content(content.layers.to_vec(), content.bytes.to_vec(), content.direction));
+    }
+
+    fn plaintext(&mut self, _: Direction, _: &[u8]) {}
+
+    fn confirmed(&mut self, app_proto: AppProto) {
+        self.events.push(Event::Confirmed(app_proto));
+    }
+
+    fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool) {
+        self.events.push(Event::InSync(app_proto, direction, in_sync));
+    }
+}
+
+/// A conversation: who says what, in order.
+pub type Script = Vec<(Direction, Vec<u8>)>;
+
+/// Runs a conversation, each piece as one delivery, and closes both directions.
+#[must_use]
+pub fn run(script: &[(Direction, Vec<u8>)]) -> Recorder {
+    run_in_pieces(script, |len| vec![len])
+}
+
+/// Runs a conversation with each delivery cut as `cut(len)` says (piece lengths; the last piece takes the rest).
+#[must_use]
+pub fn run_in_pieces(script: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize) -> Vec<usize>) -> Recorder {
+    let mut recorder = Recorder::default();
+    let mut driver = Driver::new(Limits::default());
+    for (direction, bytes) in script {
+        let mut rest = bytes.as_slice();
+        for len in cut(bytes.len()) {
+            let (piece, after) = rest.split_at_checked(len).unwrap_or((rest, &[]));
+            driver.data(*direction, piece, &mut recorder);
+            rest = after;
+        }
+        driver.data(*direction, rest, &mut recorder);
+    }
+    for direction in Direction::BOTH {
+        driver.close(direction, &mut recorder);
+    }
+    recorder
+}
+
+/// Asserts that one-byte pieces, seven-byte pieces and whole deliveries give the same events.
+///
+/// # Panics
+/// When they do not.
+pub fn assert_every_segmentation_is_equal(script: &[(Direction, Vec<u8>)]) {
+    let whole = run(script);
+    for piece in [1, 2, 7, 13, 64] {
+        let cut = run_in_pieces(script, |len| vec![piece; len / piece]);
+        assert!(whole.events == cut.events, "pieces of {piece} bytes differ:\n{:#?}\n{:#?}", whole.events, cut.events);
+    }
+}
+
+/// Runs every truncation of a conversation: nothing may panic, and what was said before the cut stays a prefix
+/// of what the whole conversation says, up to what closing adds.
+pub fn run_every_truncation(script: &[(Direction, Vec<u8>)], step: usize) {
+    let total: usize = script.iter().map(|(_, bytes)| bytes.len()).sum();
+    for keep in (0..total).step_by(step.max(1)) {
+        let mut left = keep;
+        let cut: Script = script
+            .iter()
+            .map(|(direction, bytes)| {
+                let len = bytes.len().min(left);
+                left -= len;
+                (*direction, bytes.get(..len).unwrap_or_default().to_vec())
+            })
+            .collect();
+        drop(run(&cut));
+    }
+}

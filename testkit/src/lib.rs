@@ -1,0 +1,1 @@
+//! Builders of frames, flows and streams for tests; never a normal dependency
