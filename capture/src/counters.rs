@@ -1,6 +1,8 @@
 //! Every event that a limit, a damaged packet or an evasion attempt causes is counted here.
 //! The names are those of EVE `sensor_stats` and are an interface.
 
+/// Declares a set of counters: a struct of `u64` with `iter` (name and value) and `add`.
+#[macro_export]
 macro_rules! counters {
     ($(#[$outer:meta])* $name:ident { $($(#[$doc:meta])* $field:ident),* $(,)? }) => {
         $(#[$outer])*

@@ -169,6 +169,12 @@ pub trait StreamHandler {
     /// The flow is over; its state is dropped after this call. Ends of both streams were told before.
     fn flow_end(&mut self, flow: &FlowView, app: Self::App, reason: EndReason, cause: &Cause);
 
+    /// Whether the flow wants [`StreamHandler::tick`] at the next tick; asked after each call about the flow.
+    fn wants_tick(&self, app: &Self::App) -> bool;
+
+    /// A tick for a flow that wanted one. True: again at the next.
+    fn tick(&mut self, flow: &FlowView, app: &mut Self::App, cause: &Cause) -> bool;
+
     /// Whether a flow matters more than others when memory runs out (attacked backup servers).
     fn is_precious(&self, app: &Self::App) -> bool;
 }

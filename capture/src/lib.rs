@@ -7,5 +7,8 @@
 
 pub mod batch;
 pub mod counters;
+pub mod decode;
+pub mod defrag;
 pub mod handler;
 pub mod packet;
+pub mod source;

@@ -49,6 +49,19 @@ pub enum Transport {
     Other,
 }
 
+/// What verifying a transport checksum says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// Right.
+    Valid,
+    /// Wrong: a receiver drops the segment.
+    Invalid,
+    /// Left to the sender's hardware: the field holds the pseudo-header sum exactly.
+    Offload,
+    /// Not to be told: not all bytes were captured.
+    Unknown,
+}
+
 /// VLAN ids, outermost first. Ids past the fourth are not kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct VlanTags {

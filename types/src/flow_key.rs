@@ -70,6 +70,27 @@ impl FlowKey {
         IpProto(self.proto)
     }
 
+    /// Both addresses as 16 bytes each, the low end first: for hashing.
+    #[must_use]
+    pub const fn raw_addresses(&self) -> [&[u8; 16]; 2] {
+        [&self.low, &self.high]
+    }
+
+    /// The port of one end.
+    #[must_use]
+    pub const fn endpoint_port(&self, side: Side) -> u16 {
+        match side {
+            Side::Low => self.low_port,
+            Side::High => self.high_port,
+        }
+    }
+
+    /// IPv4 addresses.
+    #[must_use]
+    pub const fn is_ipv4(&self) -> bool {
+        self.v4
+    }
+
     /// One end of the flow.
     #[must_use]
     pub const fn endpoint(&self, side: Side) -> Endpoint {

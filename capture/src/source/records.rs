@@ -1,0 +1,248 @@
+//! One open capture file: its blocks, one after the other, as frames.
+
+use std::fs::File;
+use std::io::{Read, stdin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use backstop_types::{PacketTime, Secret};
+use pcap_parser::traits::PcapReaderIterator;
+use pcap_parser::{Block, PcapBlockOwned, PcapError, SecretsType, create_reader};
+
+use super::SourceError;
+use crate::batch::Frame;
+
+/// Read buffer; a record must fit, so it grows up to [`MAX_BUFFER`].
+const BUFFER: usize = 1024 * 1024;
+/// The longest record that is read, bytes.
+const MAX_BUFFER: usize = 64 * 1024 * 1024;
+/// Interfaces of one section that are remembered.
+const MAX_INTERFACES: usize = 65_536;
+
+/// Counts what is read, for the progress bar.
+struct Counting<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let len = self.inner.read(buffer)?;
+        self.read.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(len)
+    }
+}
+
+/// Ticks of a second of one interface.
+#[derive(Clone, Copy)]
+struct Interface {
+    link_type: i32,
+    /// Units of the time stamp in a second.
+    resolution: u64,
+    /// Seconds to add.
+    offset_secs: i64,
+    snaplen: u32,
+}
+
+impl Interface {
+    fn time(self, ticks: u64) -> PacketTime {
+        let resolution = u128::from(self.resolution.max(1));
+        let nanos = u128::from(ticks) * 1_000_000_000 / resolution;
+        let offset = i128::from(self.offset_secs) * 1_000_000_000;
+        let nanos = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(offset);
+        PacketTime::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a step through the file met.
+pub enum Step<'a> {
+    /// A frame: its facts (offset, run number not set) and its bytes.
+    Frame(Frame, &'a [u8]),
+    /// The end of the file, whole or not.
+    End(Option<SourceError>),
+}
+
+/// An open capture file.
+pub struct Records {
+    path: PathBuf,
+    reader: Box<dyn PcapReaderIterator + Send>,
+    interfaces: Vec<Interface>,
+    nanoseconds: bool,
+    legacy: Option<i32>,
+    packets: u64,
+    /// Bytes of the block that the last step lent out.
+    lent: usize,
+    buffer: usize,
+    /// TLS secrets found so far and not taken yet.
+    pub secrets: Vec<Secret<Vec<u8>>>,
+}
+
+impl Records {
+    /// Opens a file, or standard input for `-`.
+    pub fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Self, SourceError> {
+        if path.as_os_str() == "-" {
+            return Self::new(path, stdin(), read);
+        }
+        let file = File::open(path).map_err(|error| SourceError::Unreadable { file: path.into(), error })?;
+        Self::new(path, file, read)
+    }
+
+    /// Reads a capture from anything.
+    pub fn new(path: &Path, from: impl Read + Send + 'static, read: &Arc<AtomicU64>) -> Result<Self, SourceError> {
+        let counting = Counting { inner: from, read: Arc::clone(read) };
+        let reader = create_reader(BUFFER, counting).map_err(|error| match error {
+            PcapError::ReadError => SourceError::Unreadable { file: path.into(), error: std::io::Error::other("cannot be read") },
+            _ => SourceError::NotACapture { file: path.into() },
+        })?;
+        Ok(Self {
+            path: path.into(),
+            reader,
+            interfaces: Vec::new(),
+            nanoseconds: false,
+            legacy: None,
+            packets: 0,
+            lent: 0,
+            buffer: BUFFER,
+            secrets: Vec::new(),
+        })
+    }
+
+    /// The next frame. Its bytes are lent until the next call.
+    pub fn step(&mut self) -> Step<'_> {
+        let lent = std::mem::take(&mut self.lent);
+        if lent > 0 {
+            self.reader.consume_noshift(lent);
+        }
+        loop {
+            // The borrow checker cannot see that a returned frame ends the loop, so the block is looked at twice:
+            // once for what to do, once to lend it.
+            let next = match self.reader.next() {
+                Ok((len, block)) => match block {
+                    PcapBlockOwned::Legacy(_) => Found::Packet,
+                    PcapBlockOwned::LegacyHeader(header) => {
+                        self.nanoseconds = header.is_nanosecond_precision();
+                        // The upper bits of the field are flags (FCS length), not link type.
+                        self.legacy = Some(header.network.0 & 0x0fff_ffff);
+                        Found::Other(len)
+                    }
+                    PcapBlockOwned::NG(block) => match block {
+                        Block::EnhancedPacket(_) | Block::SimplePacket(_) => Found::Packet,
+                        Block::SectionHeader(_) => {
+                            self.interfaces.clear();
+                            Found::Other(len)
+                        }
+                        Block::InterfaceDescription(interface) => {
+                            if self.interfaces.len() < MAX_INTERFACES {
+                                self.interfaces.push(Interface {
+                                    link_type: interface.linktype.0,
+                                    resolution: interface.ts_resolution().unwrap_or(1_000_000),
+                                    offset_secs: interface.if_tsoffset,
+                                    snaplen: interface.snaplen,
+                                });
+                            }
+                            Found::Other(len)
+                        }
+                        Block::DecryptionSecrets(secrets) => {
+                            let end = usize::try_from(secrets.secrets_len).unwrap_or(usize::MAX);
+                            if secrets.secrets_type == SecretsType::TlsKeyLog {
+                                self.secrets.push(Secret::new(secrets.data.get(..end).unwrap_or(secrets.data).to_vec()));
+                            }
+                            Found::Other(len)
+                        }
+                        _ => Found::Other(len),
+                    },
+                },
+                Err(PcapError::Eof) => Found::End(false),
+                Err(PcapError::Incomplete(_)) => Found::More,
+                Err(PcapError::BufferTooSmall) => Found::Larger,
+                Err(PcapError::UnexpectedEof) => Found::Cut,
+                Err(_) => Found::End(true),
+            };
+            match next {
+                Found::Packet => return self.lend(),
+                Found::Other(len) => self.reader.consume_noshift(len),
+                Found::More => {
+                    if self.reader.refill().is_err() {
+                        return Step::End(Some(self.damaged()));
+                    }
+                }
+                Found::Larger => {
+                    self.buffer *= 2;
+                    if self.buffer > MAX_BUFFER || !self.reader.grow(self.buffer) || self.reader.refill().is_err() {
+                        return Step::End(Some(self.damaged()));
+                    }
+                }
+                Found::Cut => {
+                    return Step::End(Some(SourceError::Truncated { file: self.path.clone(), packet: self.packets + 1 }));
+                }
+                Found::End(damaged) => return Step::End(damaged.then(|| self.damaged())),
+            }
+        }
+    }
+
+    fn damaged(&self) -> SourceError {
+        SourceError::Damaged { file: self.path.clone(), packet: self.packets + 1 }
+    }
+
+    /// Lends the packet at the reader's place.
+    fn lend(&mut self) -> Step<'_> {
+        self.packets += 1;
+        let mut frame = Frame {
+            offset: 0,
+            captured_len: 0,
+            wire_len: 0,
+            time: PacketTime::ZERO,
+            link_type: 0,
+            file: 0,
+            file_number: self.packets,
+            number: 0,
+            from_block: false,
+        };
+        let Ok((len, block)) = self.reader.next() else { return Step::End(None) };
+        self.lent = len;
+        let bytes = match block {
+            PcapBlockOwned::Legacy(packet) => {
+                let unit = if self.nanoseconds { 1 } else { 1_000 };
+                frame.time = PacketTime::from_nanos(u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_usec) * unit);
+                frame.wire_len = packet.origlen;
+                frame.link_type = self.legacy.unwrap_or(-1);
+                packet.data
+            }
+            PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
+                frame.from_block = true;
+                frame.wire_len = packet.origlen;
+                let interface = usize::try_from(packet.if_id).ok().and_then(|id| self.interfaces.get(id));
+                frame.link_type = interface.map_or(-1, |known| known.link_type);
+                if let Some(known) = interface {
+                    frame.time = known.time(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low));
+                }
+                let captured = usize::try_from(packet.caplen).unwrap_or(usize::MAX);
+                packet.data.get(..captured).unwrap_or(packet.data)
+            }
+            PcapBlockOwned::NG(Block::SimplePacket(packet)) => {
+                frame.from_block = true;
+                frame.wire_len = packet.origlen;
+                let interface = self.interfaces.first();
+                frame.link_type = interface.map_or(-1, |known| known.link_type);
+                let snaplen = interface.map_or(0, |known| known.snaplen);
+                let captured = if snaplen == 0 { packet.origlen } else { packet.origlen.min(snaplen) };
+                let captured = usize::try_from(captured).unwrap_or(usize::MAX);
+                packet.data.get(..captured).unwrap_or(packet.data)
+            }
+            PcapBlockOwned::NG(_) | PcapBlockOwned::LegacyHeader(_) => &[],
+        };
+        let captured = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        frame.wire_len = frame.wire_len.max(captured);
+        Step::Frame(frame, bytes)
+    }
+}
+
+enum Found {
+    Packet,
+    Other(usize),
+    More,
+    Larger,
+    Cut,
+    End(bool),
+}
