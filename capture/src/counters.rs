@@ -186,6 +186,8 @@ counters! {
         gap_bytes,
         /// Copies of a packet made by a SPAN port.
         duplicate_packet,
+        /// Segments without data of connections that are not known: no flow is opened for them.
+        stray_segments,
         /// Acknowledgements captured before the data.
         ack_before_data,
         /// Segments dropped because a flow's reassembly memory was used up.

@@ -142,11 +142,11 @@ pub trait Parser: Send {
     /// The stream is not (or no longer) of this protocol and no next message can be found.
     fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError>;
 
-    /// `len` bytes of this direction are missing (those a parser had not consumed are lost too).
+    /// `len` bytes of this direction are missing; `left` are the bytes before them that were never consumed, and are not given again.
     ///
     /// # Errors
     /// The parser cannot find its place again.
-    fn gap(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError>;
+    fn gap(&mut self, direction: Direction, left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError>;
 
     /// This direction has ended; `left` are bytes that were never consumed.
     fn close(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink);

@@ -120,13 +120,13 @@ impl Driver {
             return;
         }
         lane.need = 0;
-        drop(std::mem::take(&mut lane.buffer));
+        let left = std::mem::take(&mut lane.buffer);
         match &mut layer.state {
             // A first message with a hole in it cannot be recognised; the other direction still may be.
             State::Probing => lane.through = true,
             State::Parsing(parser) => {
                 let mut inner = LayerSink::new(out, &mut self.confirmed);
-                let answer = parser.gap(direction, missing, &mut inner);
+                let answer = parser.gap(direction, &left, missing, &mut inner);
                 let plain = inner.plain;
                 match answer {
                     Ok(advance) => {

@@ -174,7 +174,15 @@ impl Decoder {
     }
 
     /// What a whole datagram carries: a tunnel or a transport.
-    fn carried(&mut self, proto: u8, network: &Network, span: Span, frame: &Frame, slab: &mut Vec<u8>, walk: &mut Walk) -> Result<Packet, Stop> {
+    fn carried(
+        &mut self,
+        proto: u8,
+        network: &Network,
+        span: Span,
+        frame: &Frame,
+        slab: &mut Vec<u8>,
+        walk: &mut Walk,
+    ) -> Result<Packet, Stop> {
         match proto {
             number::IPV4 => {
                 self.descend(walk)?;

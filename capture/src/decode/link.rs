@@ -23,7 +23,14 @@ mod ethertype {
 pub(super) use ethertype::{ERSPAN_2, ERSPAN_3};
 
 impl Decoder {
-    pub(super) fn link(&mut self, link_type: i32, span: Span, frame: &Frame, slab: &mut Vec<u8>, walk: &mut Walk) -> Result<Packet, Stop> {
+    pub(super) fn link(
+        &mut self,
+        link_type: i32,
+        span: Span,
+        frame: &Frame,
+        slab: &mut Vec<u8>,
+        walk: &mut Walk,
+    ) -> Result<Packet, Stop> {
         match link_type {
             1 => self.ethernet(span, frame, slab, walk),
             // NULL and LOOP: an address family, host order of whoever wrote the file or network order.

@@ -20,7 +20,7 @@ pub use hash::FlowHasher;
 
 use crate::batch::{Batch, Frame};
 use crate::counters::DecodeCounters;
-use crate::defrag::{Defragmenter, DefragConfig};
+use crate::defrag::{DefragConfig, Defragmenter};
 use crate::packet::{Packet, Transport, VlanTags};
 
 /// Limits of decoding.
@@ -131,7 +131,12 @@ impl Decoder {
     /// A decoder whose flow hash is keyed with `seeds`.
     #[must_use]
     pub fn new(config: DecodeConfig, seeds: [u64; 2]) -> Self {
-        Self { config, hasher: FlowHasher::new(seeds), counters: DecodeCounters::default(), defrag: Defragmenter::new(config.defrag, seeds) }
+        Self {
+            config,
+            hasher: FlowHasher::new(seeds),
+            counters: DecodeCounters::default(),
+            defrag: Defragmenter::new(config.defrag, seeds),
+        }
     }
 
     /// Counters so far.
@@ -149,8 +154,13 @@ impl Decoder {
             if frame.captured_len < frame.wire_len {
                 self.counters.truncated_packet += 1;
             }
-            let mut walk =
-                Walk { layers: 0, decapsulated: u64::from(frame.from_block), vlan: VlanTags::default(), tags: 0, outermost: true };
+            let mut walk = Walk {
+                layers: 0,
+                decapsulated: u64::from(frame.from_block),
+                vlan: VlanTags::default(),
+                tags: 0,
+                outermost: true,
+            };
             let result = self.frame(frame, slab, &mut walk);
             self.counters.decap += walk.decapsulated;
             self.counters.vlan += u64::from(walk.tags > 0);

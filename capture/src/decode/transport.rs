@@ -73,7 +73,14 @@ impl Decoder {
     }
 
     /// RFC 768. A payload that is a tunnel by its port and its header is followed.
-    fn udp(&mut self, network: &Network, mut span: Span, frame: &Frame, slab: &mut Vec<u8>, walk: &mut Walk) -> Result<Packet, Stop> {
+    fn udp(
+        &mut self,
+        network: &Network,
+        mut span: Span,
+        frame: &Frame,
+        slab: &mut Vec<u8>,
+        walk: &mut Walk,
+    ) -> Result<Packet, Stop> {
         let bytes = span.bytes(slab);
         let header = UdpHeaderSlice::from_slice(bytes).map_err(|_| Stop::Truncated)?;
         let ports = (header.source_port(), header.destination_port());

@@ -42,7 +42,14 @@ impl Decoder {
     }
 
     /// ERSPAN type II has a header of 8 bytes behind a sequenced GRE; type I is plain Ethernet in GRE without sequence.
-    fn erspan_2(&mut self, sequence: bool, span: Span, frame: &Frame, slab: &mut Vec<u8>, walk: &mut Walk) -> Result<Packet, Stop> {
+    fn erspan_2(
+        &mut self,
+        sequence: bool,
+        span: Span,
+        frame: &Frame,
+        slab: &mut Vec<u8>,
+        walk: &mut Walk,
+    ) -> Result<Packet, Stop> {
         self.descend(walk)?;
         self.counters.erspan += 1;
         walk.outermost = false;
@@ -62,7 +69,11 @@ impl Decoder {
         let flags = byte(bytes, 11)?;
         let inner = span.skip(if flags & 1 != 0 { 20 } else { 12 })?;
         // P (1 bit), FT (5), Hw ID (6), D, Gra (2), O. Frame type 0 is Ethernet, 2 an IP packet.
-        if be16(bytes, 10)? >> 10 & 0x1f == 2 { self.ip(inner, frame, slab, walk) } else { self.ethernet(inner, frame, slab, walk) }
+        if be16(bytes, 10)? >> 10 & 0x1f == 2 {
+            self.ip(inner, frame, slab, walk)
+        } else {
+            self.ethernet(inner, frame, slab, walk)
+        }
     }
 
     /// RFC 7348 §5. `None` where the header is not one: then it is ordinary UDP.

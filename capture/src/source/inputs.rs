@@ -75,7 +75,8 @@ impl Inputs {
         let single = paths.len() == 1;
         for (index, path) in paths.into_iter().enumerate() {
             let file = u32::try_from(index).unwrap_or(u32::MAX);
-            let size = (path.as_os_str() != "-").then(|| std::fs::metadata(&path).ok()).flatten().filter(std::fs::Metadata::is_file);
+            let size =
+                (path.as_os_str() != "-").then(|| std::fs::metadata(&path).ok()).flatten().filter(std::fs::Metadata::is_file);
             inputs.total = inputs.total.zip(size).map(|(sum, size)| sum + size.len());
             inputs.names.push(path.display().to_string());
             let records = Records::open(&path, &read)?;
@@ -209,8 +210,10 @@ impl Source for Inputs {
             return self.fill_from_one(batch);
         }
         // Standard input among several has no head yet.
-        let headless: Vec<usize> =
-            (0..self.playing.len()).rev().filter(|&index| self.playing.get(index).is_some_and(|playing| playing.head.is_none())).collect();
+        let headless: Vec<usize> = (0..self.playing.len())
+            .rev()
+            .filter(|&index| self.playing.get(index).is_some_and(|playing| playing.head.is_none()))
+            .collect();
         for index in headless {
             let mut playing = self.playing.swap_remove(index);
             if self.advance(&mut playing) {
@@ -251,7 +254,8 @@ fn expand(path: &Path, paths: &mut Vec<PathBuf>) -> Result<(), SourceError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?.path();
-        let is_capture = entry.extension().is_some_and(|end| ["pcap", "pcapng", "cap"].iter().any(|known| end.eq_ignore_ascii_case(known)));
+        let is_capture =
+            entry.extension().is_some_and(|end| ["pcap", "pcapng", "cap"].iter().any(|known| end.eq_ignore_ascii_case(known)));
         if is_capture && entry.is_file() {
             found.push(entry);
         }

@@ -1,22 +1,21 @@
 //! Copies of a packet that a SPAN port makes: the same packet, to the last header field, seen again soon.
 
-use core::time::Duration;
-
 use backstop_types::PacketTime;
 
 use crate::packet::{Packet, TcpFacts};
 
 /// Packets of one direction that are remembered.
-const REMEMBERED: usize = 4;
-/// How long after the original a copy may come, where the IP identification tells packets apart.
-const WITH_ID: Duration = Duration::from_millis(500);
-/// The same where it does not (IPv6, or 0 as Linux writes it): a real retransmission takes longer than this.
-const WITHOUT_ID: Duration = Duration::from_millis(1);
+const REMEMBERED: usize = 3;
+/// How long after the original a copy may come, in units of 10 µs, where the IP identification tells packets apart.
+const WITH_ID: u32 = 50_000;
+/// The same where it does not (IPv6, or 0 as Linux writes it): a real retransmission takes longer than 1 ms.
+const WITHOUT_ID: u32 = 100;
 
-/// The last packets of one direction.
+/// The last packets of one direction: digests, and times in units of 10 µs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Recent {
-    seen: [(u64, PacketTime); REMEMBERED],
+    digests: [u64; REMEMBERED],
+    times: [u32; REMEMBERED],
     next: u8,
 }
 
@@ -26,18 +25,31 @@ impl Recent {
         if self.knows(digest, packet) {
             return true;
         }
-        if let Some(slot) = self.seen.get_mut(usize::from(self.next) % REMEMBERED) {
-            *slot = (digest, packet.time);
+        self.remember(digest, packet.time);
+        false
+    }
+
+    /// Remembers a packet.
+    pub fn remember(&mut self, digest: u64, time: PacketTime) {
+        let at = usize::from(self.next) % REMEMBERED;
+        if let (Some(known), Some(when)) = (self.digests.get_mut(at), self.times.get_mut(at)) {
+            *known = digest;
+            *when = ticks(time);
         }
         self.next = self.next.wrapping_add(1);
-        false
     }
 
     /// Whether this is a copy of a remembered packet.
     pub fn knows(&self, digest: u64, packet: &Packet) -> bool {
         let within = if packet.ip_id == 0 { WITHOUT_ID } else { WITH_ID };
-        self.seen.iter().any(|(known, time)| *known == digest && packet.time.since(*time) <= within && *time <= packet.time)
+        let now = ticks(packet.time);
+        self.digests.iter().zip(self.times).any(|(&known, time)| known == digest && now.wrapping_sub(time) <= within)
     }
+}
+
+/// Units of 10 µs, wrapping after half a day: only nearness counts.
+fn ticks(time: PacketTime) -> u32 {
+    (time.as_nanos() / 10_000) as u32
 }
 
 /// A digest of what a SPAN copy shares with its original: not the tags, not the time to live. The checksum field

@@ -8,6 +8,11 @@ impl Place {
     /// Where counting begins. Places before it are negative.
     pub const ORIGIN: Self = Self(0);
 
+    /// Behind every place that can be reached.
+    pub const NEVER: Self = Self(i64::MAX / 2);
+    /// Before every place that can be reached.
+    pub const NOWHERE: Self = Self(i64::MIN / 2);
+
     /// The place of a sequence number near a known one: at most 2^31 bytes before or behind.
     pub fn near(known: Self, known_seq: u32, seq: u32) -> Self {
         Self(known.0 + i64::from(seq.wrapping_sub(known_seq).cast_signed()))

@@ -35,7 +35,7 @@ impl Parser for EchoParser {
         Ok(Advance::Skip { consumed: end + 1, len: 0 })
     }
 
-    fn gap(&mut self, _: Direction, _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
+    fn gap(&mut self, _: Direction, _left: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
         // The next LF ends a line of which we know the tail only; that is still a line.
         Ok(Advance::Consumed)
     }

@@ -15,7 +15,7 @@ impl Parser for Nothing {
     fn advance(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) -> Result<Advance, ParseError> {
         Ok(Advance::Consumed)
     }
-    fn gap(&mut self, _: backstop_types::Direction, _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
+    fn gap(&mut self, _: backstop_types::Direction, _: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
         Ok(Advance::Consumed)
     }
     fn close(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) {}

@@ -1,0 +1,176 @@
+//! What a Veeam remote invocation says.
+
+use backstop_types::Fields;
+
+/// A stage of one invocation. The numbers of the exchange ([`crate::nmf::Exchange`]) are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Transaction<'a> {
+    /// The exchange that carries it.
+    pub tx_id: u64,
+    /// How far it is.
+    pub stage: Stage,
+    /// What was asked.
+    pub call: &'a Call,
+    /// What came back, at [`Stage::Answered`].
+    pub reply: Option<&'a Reply>,
+}
+
+pub use crate::nmf::Stage;
+
+/// One call of a Veeam WCF contract.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Call {
+    /// From the action: `IRemoteInvokeService`.
+    pub contract: String,
+    /// From the action: `Invoke`, `GetDataTable`.
+    pub operation: String,
+    /// The operation's own scope argument.
+    pub scope: Option<String>,
+    /// The operation's own method argument.
+    pub method: Option<String>,
+    /// The `RemoteInvokeSpec` inside the parameters, where there is one.
+    pub spec: Option<Spec>,
+    /// Text of an `SqlCommand` element, unescaped, bounded.
+    pub sql: Option<String>,
+    /// Something was left out: a cap was reached or bytes are missing.
+    pub truncated: bool,
+}
+
+/// The inner XML ([`Call::spec`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spec {
+    /// Root element: `RemoteInvokeSpec`, `DbGetDataTableRemoteInvokeSpec`.
+    pub kind: String,
+    /// `ContextSessionId`.
+    pub context_session_id: Option<String>,
+    /// `Scope`.
+    pub scope: Option<String>,
+    /// `Method`.
+    pub method: Option<String>,
+    /// `Param` elements in order, bounded.
+    pub params: Vec<Param>,
+}
+
+/// One `Param` of a spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Param {
+    /// `ParamName`.
+    pub name: String,
+    /// `ParamType`.
+    pub kind: String,
+    /// `ParamValue` as readable text where it decodes to one (a string, a number, an id), bounded; else none.
+    pub value: Option<String>,
+    /// Bytes of the value on the wire.
+    pub length: u64,
+}
+
+/// The kind of a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyKind {
+    /// A SOAP fault.
+    Fault,
+    /// No return value.
+    #[default]
+    Empty,
+    /// A return value.
+    Value,
+}
+
+/// What came back. Never the value itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// What it is.
+    pub kind: ReplyKind,
+    /// Bytes of the message.
+    pub length: u64,
+    /// Class of the root object of the returned BinaryFormatter data, bounded.
+    pub class: Option<String>,
+    /// Credential objects found in it, where the data could be walked to its end.
+    pub credential_count: Option<u64>,
+    /// Reason of a fault, bounded.
+    pub fault: Option<String>,
+}
+
+impl Call {
+    /// Every method named by the call: its own argument and the spec's, each once.
+    pub fn effective_methods(&self) -> impl Iterator<Item = &str> {
+        let own = self.method.as_deref();
+        let inner = self.spec.as_ref().and_then(|spec| spec.method.as_deref()).filter(|inner| Some(*inner) != own);
+        own.into_iter().chain(inner)
+    }
+
+    /// Ids asked for: the readable values of the parameters.
+    pub fn lookup_ids(&self) -> impl Iterator<Item = &str> {
+        self.spec.iter().flat_map(|spec| spec.params.iter().filter_map(|param| param.value.as_deref()))
+    }
+
+    /// The decoded facts.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new().with("contract", self.contract.clone()).with("operation", self.operation.clone());
+        let spec = self.spec.as_ref();
+        fields.set_some("scope", self.scope.clone().or_else(|| spec.and_then(|spec| spec.scope.clone())));
+        fields.set_some("method", self.method.clone().or_else(|| spec.and_then(|spec| spec.method.clone())));
+        if let Some(spec) = spec {
+            fields.set("spec", spec.kind.clone());
+            fields.set_some("context_session_id", spec.context_session_id.clone());
+            if !spec.params.is_empty() {
+                fields
+                    .set("params", spec.params.iter().map(|param| param.fields().into()).collect::<Vec<backstop_types::Value>>());
+            }
+        }
+        fields.set_some("sql", self.sql.clone());
+        if self.truncated {
+            fields.set("truncated", true);
+        }
+        fields
+    }
+}
+
+impl Param {
+    fn fields(&self) -> Fields {
+        let mut fields = Fields::new().with("name", self.name.clone()).with("type", self.kind.clone());
+        fields.set_some("value", self.value.clone());
+        fields.set("length", self.length);
+        fields
+    }
+}
+
+impl Reply {
+    /// The decoded facts.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let kind = match self.kind {
+            ReplyKind::Fault => "fault",
+            ReplyKind::Empty => "empty",
+            ReplyKind::Value => "value",
+        };
+        let mut fields = Fields::new().with("kind", kind).with("length", self.length);
+        fields.set_some("class", self.class.clone());
+        fields.set_some("credential_count", self.credential_count);
+        fields.set_some("fault", self.fault.clone());
+        fields
+    }
+}
+
+impl Transaction<'_> {
+    /// Number within the flow.
+    #[must_use]
+    pub const fn tx_id(&self) -> Option<u64> {
+        Some(self.tx_id)
+    }
+
+    /// The decoded facts.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = self.call.fields();
+        fields.set_some("reply", self.reply.map(Reply::fields));
+        fields
+    }
+
+    /// Whether a record is written: calls that are over.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        self.stage != Stage::Requested
+    }
+}

@@ -1,0 +1,78 @@
+// SQL that ends in operating system commands, as text on the wire: UTF-16 in TDS, so ASCII and wide.
+// For streams that no parser understands; where the TDS parser does, detections 9402001 to 9402006 decide on tokens.
+//
+// A raw rule cannot tokenise. It asks for the statement at a place where a statement begins (after `;`, a line end, a binary byte, the
+// end of a comment, a keyword), and for a quoted argument that is not itself within a quoted text (there quotes are doubled).
+
+rule sql_xp_cmdshell_enabled : sql execution
+{
+    meta:
+        sid = 9411010
+        rev = 1
+        description = "xp_cmdshell is being enabled"
+        severity = 2
+        mitre = "T1505.001, T1059.003"
+        reference = "https://learn.microsoft.com/sql/database-engine/configure-windows/xp-cmdshell-server-configuration-option"
+        reference = "https://labs.withsecure.com/publications/fin7-target-veeam-servers"
+        stage = "execute"
+        scope = "undecoded"
+    strings:
+        $enable = /([\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,\s*(@configvalue\s*=\s*)?N?'?1/ ascii wide nocase
+        $commented = /\/\*[^*]{0,400}sp_configure\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
+    condition:
+        #enable > 0 and #enable > #commented
+}
+
+rule sql_xp_cmdshell_executed : sql execution
+{
+    meta:
+        sid = 9411011
+        rev = 1
+        description = "xp_cmdshell is executed"
+        severity = 2
+        mitre = "T1059.003"
+        reference = "https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/xp-cmdshell-transact-sql"
+        reference = "https://labs.withsecure.com/publications/fin7-target-veeam-servers"
+        stage = "execute"
+        scope = "undecoded"
+    strings:
+        $call = /([\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'[a-z0-9%"\\.]/ ascii wide nocase
+        $commented = /\/\*[^*]{0,400}exec(ute)?\s+(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
+    condition:
+        #call > 0 and #call > #commented
+}
+
+rule sql_ole_automation_shell : sql execution
+{
+    meta:
+        sid = 9411012
+        rev = 1
+        description = "OLE automation from SQL creates a shell object and calls it"
+        severity = 2
+        mitre = "T1059.005"
+        reference = "https://learn.microsoft.com/sql/relational-databases/system-stored-procedures/sp-oacreate-transact-sql"
+        stage = "execute"
+        scope = "undecoded"
+    strings:
+        $create = /\bexec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_oacreate\]?\s+N?'(wscript\.shell|shell\.application|msxml2\.(server)?xmlhttp|scripting\.filesystemobject|adodb\.stream)[.0-9]*'/ ascii wide nocase
+        $method = /\bexec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_oamethod\]?\s+@/ ascii wide nocase
+    condition:
+        $create and $method
+}
+
+rule sql_assembly_from_bytes : sql execution
+{
+    meta:
+        sid = 9411013
+        rev = 1
+        description = "CLR assembly created from the bytes of an executable"
+        severity = 2
+        mitre = "T1505.001"
+        reference = "https://learn.microsoft.com/sql/t-sql/statements/create-assembly-transact-sql"
+        stage = "execute"
+        scope = "undecoded"
+    strings:
+        $create = /\bcreate\s+assembly\s[^;'\r\n]{1,200}\sfrom\s+0x4d5a[0-9a-f]{8}/ ascii wide nocase
+    condition:
+        $create
+}

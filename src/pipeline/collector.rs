@@ -1,0 +1,135 @@
+//! The output stage: puts the events of all workers in order, asks the correlator, writes lines.
+
+use std::sync::Arc;
+
+use backstop_detectors::{Admit, Correlator, Fact};
+
+use super::event::{Epoch, Event, Order};
+use super::settings::Settings;
+use crate::eve;
+use crate::output::file::Output;
+use crate::table::AlertRow;
+
+/// Alerts kept for the table at the end of a replay.
+const MAX_ROWS: usize = 1_000;
+
+/// What the output stage counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Written {
+    /// Lines written.
+    pub lines: u64,
+    /// Alerts among them.
+    pub alerts: u64,
+    /// Findings held back by thresholds or for want of a role.
+    pub suppressed: u64,
+}
+
+/// Writes events in order.
+pub struct Collector {
+    settings: Arc<Settings>,
+    correlator: Correlator,
+    output: Output,
+    written: Written,
+    rows: Vec<AlertRow>,
+    order: Vec<(Order, usize, usize)>,
+    line: Vec<u8>,
+}
+
+impl Collector {
+    /// A collector that writes to `output`.
+    pub fn new(settings: &Arc<Settings>, output: Output) -> Self {
+        Self {
+            settings: Arc::clone(settings),
+            correlator: Correlator::new(settings.detect.clone()),
+            output,
+            written: Written::default(),
+            rows: Vec::new(),
+            order: Vec::new(),
+            line: Vec::new(),
+        }
+    }
+
+    /// Writes the events of one epoch, one part a worker.
+    pub fn epoch(&mut self, parts: &mut [Epoch]) {
+        self.order.clear();
+        for (part, epoch) in parts.iter().enumerate() {
+            self.order.extend(epoch.events.iter().enumerate().map(|(index, (order, _))| (*order, part, index)));
+        }
+        if self.order.is_empty() {
+            return;
+        }
+        // Within a packet and flow all events come from one worker, so the worker's number never decides.
+        self.order.sort_unstable();
+        for (_, part, index) in std::mem::take(&mut self.order) {
+            let Some(epoch) = parts.get_mut(part) else { continue };
+            let Some((_, event)) = epoch.events.get_mut(index) else { continue };
+            match std::mem::replace(event, Event::Line { start: 0, len: 0 }) {
+                Event::Line { start, len } => {
+                    if let Some(line) = epoch.lines.get(start..start + len) {
+                        self.written.lines += 1;
+                        self.output.write_line(line);
+                    }
+                }
+                Event::Fact(fact) => self.fact(fact),
+                Event::Finding(raised) => self.finding(*raised),
+            }
+        }
+        for epoch in parts {
+            epoch.clear();
+        }
+    }
+
+    fn fact(&mut self, fact: Fact) {
+        self.correlator.fact(fact);
+    }
+
+    fn finding(&mut self, raised: super::event::Raised) {
+        let super::event::Raised { finding, flow, cause, app_proto } = raised;
+        match self.correlator.admit(finding, cause.time) {
+            Admit::Suppressed => self.written.suppressed += 1,
+            Admit::Alert(finding) => {
+                self.written.alerts += 1;
+                if self.rows.len() < MAX_ROWS {
+                    self.rows.push(AlertRow::new(&finding, cause.time));
+                }
+                if self.settings.eve.types.alert {
+                    self.line.clear();
+                    eve::alert::write(&mut self.line, &self.settings.eve, &flow, &cause, app_proto, &finding);
+                    self.written.lines += 1;
+                    self.output.write_line(&self.line);
+                }
+            }
+        }
+    }
+
+    /// Writes a finished line of the program's own (statistics).
+    pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>, &Settings)) {
+        self.line.clear();
+        write(&mut self.line, &self.settings);
+        if !self.line.is_empty() {
+            self.written.lines += 1;
+            self.output.write_line(&self.line);
+        }
+    }
+
+    /// Lets everything written so far reach its file. Live, after each epoch; in a replay at the end.
+    pub fn flush(&mut self) {
+        self.output.flush();
+    }
+
+    /// Opens the file again after a rotation.
+    pub fn reopen(&mut self) {
+        self.output.reopen();
+    }
+
+    /// Counts so far.
+    pub fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Ends the output: what was counted, the alerts for the table, and how many lines were lost.
+    pub fn finish(mut self) -> (Written, Vec<AlertRow>, u64) {
+        self.output.flush();
+        (self.written, self.rows, self.output.lost())
+    }
+}

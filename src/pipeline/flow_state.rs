@@ -1,0 +1,138 @@
+//! What the sensor keeps with each flow.
+
+use backstop_detectors::Detector;
+use backstop_protocols::{AppProto, Driver};
+use backstop_signatures::StreamScan;
+use backstop_types::{Direction, PerDirection};
+
+/// Detections already reported for a flow that are remembered, so that one cause gives one alert.
+const MAX_REPORTED: usize = 64;
+/// Places of lost sync that are remembered for each direction.
+const MAX_UNDECODED: usize = 16;
+
+/// Kept in the flow table: a pointer until the flow carries data.
+#[derive(Default)]
+pub struct App(pub Option<Box<FlowState>>);
+
+/// Parsers, scans and detectors of one flow.
+pub struct FlowState {
+    /// Parsers; none when no layer wants bytes any more.
+    pub driver: Option<Driver>,
+    /// Raw-stream scans.
+    pub scans: PerDirection<StreamScan>,
+    /// Detectors, made at the first transaction.
+    pub detectors: Vec<Box<dyn Detector>>,
+    /// Protocol, once confirmed.
+    pub app_proto: Option<AppProto>,
+    /// Where no parser understood the stream.
+    pub undecoded: PerDirection<Undecoded>,
+    /// Rules already reported: identity and direction.
+    reported: Vec<(u64, Direction)>,
+    /// Stream offset of the bytes being given to the parsers.
+    pub offset: PerDirection<u64>,
+    /// An alert was raised.
+    pub alerted: bool,
+    /// Records written for transactions.
+    pub transactions: u64,
+    /// Anomaly records written.
+    pub anomalies: u32,
+    /// Conflicts and gaps written, one a direction.
+    pub conflict_told: PerDirection<bool>,
+    /// A gap was written.
+    pub gap_told: PerDirection<bool>,
+    /// The packet that last brought data.
+    pub last_data: backstop_capture::handler::Cause,
+}
+
+impl FlowState {
+    /// A flow of which nothing is known.
+    pub fn new(driver: Option<Driver>, scans: PerDirection<StreamScan>) -> Self {
+        Self {
+            driver,
+            scans,
+            detectors: Vec::new(),
+            app_proto: None,
+            undecoded: PerDirection::default(),
+            reported: Vec::new(),
+            offset: PerDirection::default(),
+            alerted: false,
+            transactions: 0,
+            anomalies: 0,
+            conflict_told: PerDirection::default(),
+            gap_told: PerDirection::default(),
+            last_data: backstop_capture::handler::Cause::default(),
+        }
+    }
+
+    /// Remembers that a rule was reported; false when it was before, or when the memory is full.
+    pub fn report_once(&mut self, rule: u64, direction: Direction) -> bool {
+        if self.reported.len() >= MAX_REPORTED || self.reported.contains(&(rule, direction)) {
+            return false;
+        }
+        self.reported.push((rule, direction));
+        true
+    }
+}
+
+/// Ranges of a stream that no parser understood.
+#[derive(Clone, Debug, Default)]
+pub struct Undecoded {
+    /// Closed ranges, in order.
+    ranges: Vec<(u64, u64)>,
+    /// Begin of a range that is still open.
+    open: Option<u64>,
+}
+
+impl Undecoded {
+    /// Sync is lost from `offset` on.
+    pub fn lost(&mut self, offset: u64) {
+        self.open.get_or_insert(offset);
+    }
+
+    /// Sync is found again at `offset`. Past the cap, ranges grow into one: rather scanned than missed.
+    pub fn found(&mut self, offset: u64) {
+        let Some(start) = self.open.take() else { return };
+        if self.ranges.len() >= MAX_UNDECODED {
+            if let Some(last) = self.ranges.last_mut() {
+                last.1 = offset;
+            }
+        } else {
+            self.ranges.push((start, offset));
+        }
+    }
+
+    /// Whether a byte of the range lies where no parser understood.
+    pub fn touches(&self, start: u64, end: u64) -> bool {
+        self.open.is_some_and(|open| end > open) || self.ranges.iter().any(|&(from, to)| start < to && from < end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_match_counts_as_undecoded_only_where_sync_was_lost() {
+        let mut undecoded = Undecoded::default();
+        assert!(!undecoded.touches(0, 100));
+        undecoded.lost(50);
+        undecoded.found(80);
+        assert!(undecoded.touches(40, 51));
+        assert!(!undecoded.touches(0, 50));
+        assert!(!undecoded.touches(80, 90));
+        undecoded.lost(200);
+        assert!(undecoded.touches(150, 201));
+        assert!(undecoded.touches(1_000, 1_001));
+    }
+
+    #[test]
+    fn many_losses_stay_bounded_and_err_on_the_side_of_scanning() {
+        let mut undecoded = Undecoded::default();
+        for at in 0..100 {
+            undecoded.lost(at * 10);
+            undecoded.found(at * 10 + 1);
+        }
+        assert!(undecoded.ranges.len() <= MAX_UNDECODED);
+        assert!(undecoded.touches(990, 991));
+    }
+}

@@ -1,0 +1,419 @@
+//! Streams to events: feeds parsers, scans, detectors, and writes their records.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
+use backstop_detectors::{Context, Findings, REGISTRY};
+use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction};
+use backstop_signatures::{Match, RuleSet, Scanner, Scope, StreamScan};
+use backstop_types::{Direction, IpProto, PerDirection};
+
+use super::event::{Epoch, Event, Order, Phase, Raised};
+use super::flow_state::{App, FlowState};
+use super::settings::Settings;
+use crate::eve;
+
+/// Anomaly records a flow may write; further ones are counted only.
+const MAX_FLOW_ANOMALIES: u32 = 16;
+
+backstop_capture::counters! {
+    /// What parsing, scanning and detection met. One a worker.
+    AppCounters {
+        /// Flows recognised as net.tcp.
+        nmf_flows,
+        /// Flows recognised as TLS.
+        tls_flows,
+        /// Flows whose first bytes no probe knew.
+        unknown_flows,
+        /// Transactions decoded.
+        transactions,
+        /// Protocol violations and lost syncs.
+        anomalies,
+        /// Anomalies not written because their flow had written enough.
+        anomalies_suppressed,
+        /// Parsers that panicked: their flow is scanned on, not parsed.
+        parser_panics,
+        /// Bytes given to raw-stream scans.
+        scanned_bytes,
+        /// Decoded contents scanned.
+        scanned_contents,
+        /// Scans that ran into their time limit.
+        scan_timeouts,
+        /// Directions no longer scanned because the depth was reached.
+        scan_depth_reached,
+        /// Findings raised, before thresholds.
+        findings,
+        /// Matches of rules that do not apply where they were found.
+        matches_out_of_scope,
+    }
+}
+
+/// One a worker, shared by its shards.
+pub struct Handler<'r> {
+    settings: Arc<Settings>,
+    scanner: Scanner<'r>,
+    /// Events of the epoch at hand.
+    pub epoch: Epoch,
+    /// What is being processed.
+    pub phase: Phase,
+    sequence: u64,
+    counters: AppCounters,
+    matches: Vec<Match>,
+    findings: Findings,
+}
+
+impl<'r> Handler<'r> {
+    /// A handler with its own scanner.
+    pub fn new(settings: &Arc<Settings>, rules: &'r RuleSet) -> Self {
+        Self {
+            settings: Arc::clone(settings),
+            scanner: Scanner::new(rules),
+            epoch: Epoch::default(),
+            phase: Phase::Packet,
+            sequence: 0,
+            counters: AppCounters::default(),
+            matches: Vec::new(),
+            findings: Findings::default(),
+        }
+    }
+
+    /// Counters so far.
+    pub fn counters(&self) -> AppCounters {
+        let mut counters = self.counters;
+        counters.scan_timeouts += self.scanner.timeouts();
+        counters
+    }
+
+    fn order(&mut self, flow: &FlowView, cause: &Cause) -> Order {
+        self.sequence += 1;
+        Order { number: cause.number, phase: self.phase, flow: flow.first_number, sequence: self.sequence }
+    }
+
+    /// Adds a finished line written by `write`.
+    fn line(&mut self, flow: &FlowView, at: &Cause, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.epoch.lines.len();
+        write(&mut self.epoch.lines);
+        let len = self.epoch.lines.len() - start;
+        if len > 0 {
+            let order = self.order(flow, at);
+            self.epoch.events.push((order, Event::Line { start, len }));
+        }
+    }
+
+    fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
+        Context {
+            config: &settings.detect,
+            client: flow.client,
+            server: flow.server,
+            now: cause.time,
+            handshake: flow.handshake,
+            midstream: flow.midstream,
+            app_proto: state.app_proto,
+        }
+    }
+
+    /// Hands what the detectors said to the epoch. `at` orders it, `cause` is what it is about.
+    fn take_findings(&mut self, flow: &FlowView, state: &mut FlowState, at: &Cause, cause: &Cause) {
+        if self.findings.is_empty() {
+            return;
+        }
+        for fact in std::mem::take(&mut self.findings.facts) {
+            let order = self.order(flow, at);
+            self.epoch.events.push((order, Event::Fact(fact)));
+        }
+        for finding in std::mem::take(&mut self.findings.findings) {
+            self.counters.findings += 1;
+            state.alerted = true;
+            let raised = Raised { finding, flow: *flow, cause: *cause, app_proto: state.app_proto };
+            let order = self.order(flow, at);
+            self.epoch.events.push((order, Event::Finding(Box::new(raised))));
+        }
+    }
+
+    /// Turns matches in the raw stream into findings.
+    fn take_stream_matches(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, at: &Cause) {
+        let mut matches = std::mem::take(&mut self.matches);
+        for found in matches.drain(..) {
+            let start = found.strings.iter().map(|string| string.offset).min().unwrap_or(0);
+            let end = found.strings.iter().map(|string| string.offset + string.length).max().unwrap_or(u64::MAX);
+            let decoded_elsewhere = found.rule.scope == Scope::Undecoded
+                && state.driver.is_some()
+                && state.app_proto.is_some()
+                && !state.undecoded.get(direction).touches(start, end);
+            if decoded_elsewhere {
+                self.counters.matches_out_of_scope += 1;
+                continue;
+            }
+            if !state.report_once(rule_identity(&found), direction) {
+                continue;
+            }
+            let cause = state.last_data;
+            let context = Self::context(&self.settings, flow, state, &cause);
+            let scanned = backstop_detectors::Scanned::Stream(direction);
+            self.findings.findings.push(backstop_detectors::finding_for_match(&context, &found, &scanned));
+            self.take_findings(flow, state, at, &cause);
+        }
+        self.matches = matches;
+    }
+
+    /// Runs the parsers with a sink; a panic costs the flow its parsers, not the sensor its life.
+    fn parse(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, run: impl FnOnce(&mut Driver, &mut dyn Sink)) {
+        let Some(mut driver) = state.driver.take() else { return };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut sink = FlowSink { handler: self, flow, state, cause };
+            run(&mut driver, &mut sink);
+        }));
+        match outcome {
+            Ok(()) if driver.is_dead() => {
+                if state.app_proto.is_none() {
+                    self.counters.unknown_flows += 1;
+                }
+            }
+            Ok(()) => state.driver = Some(driver),
+            Err(_) => {
+                self.counters.parser_panics += 1;
+                for direction in Direction::BOTH {
+                    let offset = *state.offset.get(direction);
+                    state.undecoded.get_mut(direction).lost(offset);
+                }
+                let settings = Arc::clone(&self.settings);
+                self.line(flow, cause, |out| {
+                    eve::anomaly::applayer(out, &settings.eve, flow, cause, state.app_proto, "PARSER_PANIC", Direction::ToServer);
+                });
+            }
+        }
+    }
+
+    fn scan(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, offset: u64, bytes: &[u8], cause: &Cause) -> bool {
+        let scan = state.scans.get_mut(direction);
+        if scan.is_done() {
+            return false;
+        }
+        self.counters.scanned_bytes += bytes.len() as u64;
+        let wants_more = scan.push(&mut self.scanner, offset, bytes, &mut self.matches);
+        if !wants_more {
+            self.counters.scan_depth_reached += 1;
+        }
+        self.take_stream_matches(flow, state, direction, cause);
+        wants_more
+    }
+
+    fn flush(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, cause: &Cause) {
+        state.scans.get_mut(direction).flush(&mut self.scanner, &mut self.matches);
+        self.take_stream_matches(flow, state, direction, cause);
+    }
+
+    fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
+        app.0.get_or_insert_with(|| {
+            let driver = (flow.proto == IpProto::TCP).then(|| Driver::new(self.settings.limits));
+            let scan = || StreamScan::new(&self.settings.scan);
+            Box::new(FlowState::new(driver, PerDirection { to_server: scan(), to_client: scan() }))
+        })
+    }
+}
+
+/// A rule's identity for one run.
+fn rule_identity(found: &Match) -> u64 {
+    // The set of rules is fixed for the run and each has one shared info: its address names it.
+    Arc::as_ptr(&found.rule) as u64
+}
+
+impl StreamHandler for Handler<'_> {
+    type App = App;
+
+    fn data(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, bytes: &[u8], cause: &Cause) -> Interest {
+        let state = self.state(flow, app);
+        state.last_data = *cause;
+        *state.offset.get_mut(direction) = offset;
+        self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
+        *state.offset.get_mut(direction) = offset + bytes.len() as u64;
+        if state.app_proto.is_some() {
+            state.scans.get_mut(direction).set_unlimited();
+        }
+        let scanning = self.scan(flow, state, direction, offset, bytes, cause);
+        if scanning || state.driver.is_some() { Interest::Continue } else { Interest::Bypass }
+    }
+
+    fn gap(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, len: u64, cause: &Cause) -> Interest {
+        let state = self.state(flow, app);
+        *state.offset.get_mut(direction) = offset;
+        self.flush(flow, state, direction, cause);
+        self.parse(flow, state, cause, |driver, sink| driver.gap(direction, len, sink));
+        *state.offset.get_mut(direction) = offset + len;
+        state.scans.get_mut(direction).gap(offset + len);
+        if !std::mem::replace(state.gap_told.get_mut(direction), true) {
+            let settings = Arc::clone(&self.settings);
+            self.line(flow, cause, |out| eve::anomaly::stream(out, &settings.eve, flow, cause, state.app_proto, "stream.reassembly_gap", direction));
+        }
+        if state.driver.is_some() || !state.scans.get(direction).is_done() { Interest::Continue } else { Interest::Bypass }
+    }
+
+    fn conflict(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, _used: &[u8], other: &[u8], cause: &Cause) {
+        let state = self.state(flow, app);
+        if !std::mem::replace(state.conflict_told.get_mut(direction), true) {
+            let settings = Arc::clone(&self.settings);
+            self.line(flow, cause, |out| {
+                eve::anomaly::stream(out, &settings.eve, flow, cause, state.app_proto, "stream.overlap_different_data", direction);
+            });
+        }
+        let _ = (offset, other);
+    }
+
+    fn end_of_stream(&mut self, flow: &FlowView, app: &mut App, direction: Direction, _: StreamEnd, cause: &Cause) {
+        let Some(state) = app.0.as_deref_mut() else { return };
+        self.parse(flow, state, cause, |driver, sink| driver.close(direction, sink));
+        self.flush(flow, state, direction, cause);
+    }
+
+    fn tick(&mut self, flow: &FlowView, app: &mut App, cause: &Cause) -> bool {
+        let Some(state) = app.0.as_deref_mut() else { return false };
+        for direction in Direction::BOTH {
+            self.flush(flow, state, direction, cause);
+        }
+        let settings = Arc::clone(&self.settings);
+        let about = state.last_data;
+        let mut again = false;
+        let mut detectors = std::mem::take(&mut state.detectors);
+        for detector in &mut detectors {
+            let context = Self::context(&settings, flow, state, cause);
+            detector.on_tick(&context, &mut self.findings);
+            again |= detector.wants_tick();
+        }
+        state.detectors = detectors;
+        self.take_findings(flow, state, cause, &about);
+        again
+    }
+
+    fn wants_tick(&self, app: &App) -> bool {
+        app.0.as_deref().is_some_and(|state| {
+            state.scans.to_server.is_pending()
+                || state.scans.to_client.is_pending()
+                || state.detectors.iter().any(|detector| detector.wants_tick())
+        })
+    }
+
+    fn flow_end(&mut self, flow: &FlowView, app: App, reason: EndReason, cause: &Cause) {
+        let mut app = app;
+        let mut summary = eve::flow::Summary::default();
+        if let Some(state) = app.0.as_deref_mut() {
+            for direction in Direction::BOTH {
+                self.flush(flow, state, direction, cause);
+            }
+            let settings = Arc::clone(&self.settings);
+            let about = state.last_data;
+            let mut detectors = std::mem::take(&mut state.detectors);
+            for detector in &mut detectors {
+                let context = Self::context(&settings, flow, state, cause);
+                detector.on_flow_end(&context, &mut self.findings);
+            }
+            self.take_findings(flow, state, cause, &about);
+            summary = eve::flow::Summary {
+                app_proto: state.app_proto,
+                unknown: state.driver.is_none(),
+                alerted: state.alerted,
+                transactions: state.transactions,
+            };
+        }
+        if self.settings.eve.types.flow {
+            let settings = Arc::clone(&self.settings);
+            self.line(flow, cause, |out| eve::flow::write(out, &settings.eve, flow, &summary, reason, cause));
+        }
+    }
+
+    fn is_precious(&self, app: &App) -> bool {
+        app.0.as_deref().is_some_and(|state| state.alerted || state.app_proto == Some(AppProto::Nmf))
+    }
+}
+
+/// Receives what the parsers of one flow say during one delivery.
+struct FlowSink<'a, 'r> {
+    handler: &'a mut Handler<'r>,
+    flow: &'a FlowView,
+    state: &'a mut FlowState,
+    cause: &'a Cause,
+}
+
+impl FlowSink<'_, '_> {
+    fn detectors(&mut self) {
+        if self.state.detectors.is_empty() {
+            self.state.detectors = REGISTRY.iter().map(|registered| (registered.new)()).collect();
+        }
+    }
+}
+
+impl Sink for FlowSink<'_, '_> {
+    fn transaction(&mut self, transaction: &Transaction<'_>) {
+        self.handler.counters.transactions += 1;
+        self.detectors();
+        let settings = Arc::clone(&self.handler.settings);
+        let context = Handler::context(&settings, self.flow, self.state, self.cause);
+        for detector in &mut self.state.detectors {
+            detector.on_transaction(&context, transaction, &mut self.handler.findings);
+        }
+        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        if transaction.is_record() {
+            self.state.transactions += 1;
+            let (flow, cause) = (self.flow, self.cause);
+            self.handler.line(flow, cause, |out| eve::protocol::write(out, &settings.eve, flow, cause, transaction));
+        }
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.handler.counters.anomalies += 1;
+        self.detectors();
+        let settings = Arc::clone(&self.handler.settings);
+        let context = Handler::context(&settings, self.flow, self.state, self.cause);
+        for detector in &mut self.state.detectors {
+            detector.on_anomaly(&context, &anomaly, &mut self.handler.findings);
+        }
+        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        if self.state.anomalies >= MAX_FLOW_ANOMALIES {
+            self.handler.counters.anomalies_suppressed += 1;
+            return;
+        }
+        self.state.anomalies += 1;
+        let (flow, cause) = (self.flow, self.cause);
+        self.handler.line(flow, cause, |out| {
+            let event = anomaly.event.to_ascii_uppercase();
+            eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &event, anomaly.direction);
+        });
+    }
+
+    fn content(&mut self, content: Content<'_>) {
+        self.handler.counters.scanned_contents += 1;
+        let mut matches = Vec::new();
+        self.handler.scanner.scan_content(content.bytes, &mut matches);
+        let settings = Arc::clone(&self.handler.settings);
+        for found in &matches {
+            if !self.state.report_once(rule_identity(found), content.direction) {
+                continue;
+            }
+            let context = Handler::context(&settings, self.flow, self.state, self.cause);
+            let scanned = backstop_detectors::Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
+            self.handler.findings.findings.push(backstop_detectors::finding_for_match(&context, found, &scanned));
+        }
+        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+    }
+
+    fn plaintext(&mut self, _: Direction, _: &[u8]) {
+        // The driver keeps these for the layer inside; what reaches this far has no layer left.
+    }
+
+    fn confirmed(&mut self, app_proto: AppProto) {
+        if self.state.app_proto.is_none() {
+            match app_proto {
+                AppProto::Nmf => self.handler.counters.nmf_flows += 1,
+                AppProto::Tls => self.handler.counters.tls_flows += 1,
+                AppProto::Veeam | AppProto::Echo => {}
+            }
+        }
+        self.state.app_proto = Some(app_proto);
+    }
+
+    fn in_sync(&mut self, _: AppProto, direction: Direction, in_sync: bool) {
+        let offset = *self.state.offset.get(direction);
+        let undecoded = self.state.undecoded.get_mut(direction);
+        if in_sync { undecoded.found(offset) } else { undecoded.lost(offset) }
+    }
+}

@@ -1,0 +1,317 @@
+//! Runs a source through decoding and the workers: inline for one worker, over bounded channels for several.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use backstop_capture::batch::Batch;
+use backstop_capture::counters::DecodeCounters;
+use backstop_capture::decode::Decoder;
+use backstop_capture::handler::Cause;
+use backstop_capture::source::{Fill, Source, SourceError, SourceStats};
+use backstop_signatures::RuleSet;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::clock::Clock;
+use super::collector::Collector;
+use super::event::Epoch;
+use super::settings::Settings;
+use super::stats::{StatsClock, Totals};
+use super::worker::{Worker, WorkerStats, shard_of};
+
+/// Batches in flight to each worker. A full channel makes the reader wait: a replay then simply takes longer, and live
+/// the kernel's ring fills and counts what it drops.
+const CHANNEL_DEPTH: usize = 8;
+
+/// What the program wants to be told and to say while packets flow.
+pub trait Driver {
+    /// Called after each batch.
+    fn progress(&mut self, source: &dyn Source);
+    /// True when the output file is to be opened again.
+    fn wants_reopen(&mut self) -> bool;
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct RunEnd {
+    /// Totals at the end.
+    pub totals: Totals,
+    /// Why reading stopped early, if it did. What was read before has been processed.
+    pub error: Option<SourceError>,
+}
+
+struct Work {
+    batch: Batch,
+    ticks: Vec<(usize, Cause)>,
+    epoch: Epoch,
+    snapshot: bool,
+    finish: Option<Cause>,
+}
+
+struct Done {
+    worker: usize,
+    batch: Batch,
+    epoch: Epoch,
+    stats: Option<WorkerStats>,
+}
+
+/// Reads `source` to its end or until `stop`, and writes everything to `collector`.
+pub fn run(
+    source: &mut dyn Source,
+    settings: &Arc<Settings>,
+    rules: &RuleSet,
+    collector: &mut Collector,
+    stop: &AtomicBool,
+    driver: &mut dyn Driver,
+) -> RunEnd {
+    if settings.workers <= 1 {
+        inline(source, settings, rules, collector, stop, driver)
+    } else {
+        threaded(source, settings, rules, collector, stop, driver)
+    }
+}
+
+/// What reading and decoding keep between batches.
+struct Front {
+    decoder: Decoder,
+    clock: Clock,
+    stats: StatsClock,
+    batch: Batch,
+    ticks: Vec<(usize, Cause)>,
+}
+
+enum Next {
+    /// A decoded batch is there; true: a statistics record is due after it.
+    Batch(bool),
+    End(Option<SourceError>),
+}
+
+impl Front {
+    fn new(settings: &Settings) -> Self {
+        Self {
+            decoder: Decoder::new(settings.decode, settings.seeds),
+            clock: Clock::default(),
+            stats: StatsClock::new(settings.stats_interval),
+            batch: Batch::default(),
+            ticks: Vec::new(),
+        }
+    }
+
+    fn next(&mut self, source: &mut dyn Source, stop: &AtomicBool) -> Next {
+        if stop.load(Ordering::Relaxed) {
+            return Next::End(None);
+        }
+        self.batch.clear();
+        let fill = match source.fill(&mut self.batch) {
+            Ok(fill) => fill,
+            Err(error) => return Next::End(Some(error)),
+        };
+        self.decoder.decode(&mut self.batch);
+        self.ticks.clear();
+        for (index, packet) in self.batch.packets.iter().enumerate() {
+            if let Some(cause) = self.clock.before(packet) {
+                self.ticks.push((index, cause));
+            }
+        }
+        match fill {
+            Fill::End if self.batch.packets.is_empty() => return Next::End(None),
+            Fill::Idle(now) => {
+                let at = self.batch.packets.len();
+                self.ticks.extend(self.clock.idle(now).map(|cause| (at, cause)));
+            }
+            Fill::Frames | Fill::End => {}
+        }
+        Next::Batch(self.stats.due(self.clock.last().time))
+    }
+
+    fn totals(&self, source: &dyn Source, workers: WorkerStats) -> Totals {
+        Totals { decode: self.decode_counters(), source: source.stats(), workers, last: self.clock.last() }
+    }
+
+    fn decode_counters(&self) -> DecodeCounters {
+        *self.decoder.counters()
+    }
+}
+
+fn inline(
+    source: &mut dyn Source,
+    settings: &Arc<Settings>,
+    rules: &RuleSet,
+    collector: &mut Collector,
+    stop: &AtomicBool,
+    driver: &mut dyn Driver,
+) -> RunEnd {
+    let mut front = Front::new(settings);
+    let mut worker = Worker::new(settings, rules, 0, 1);
+    let mut epoch = Epoch::default();
+    let error = loop {
+        let stats_due = match front.next(source, stop) {
+            Next::End(error) => break error,
+            Next::Batch(stats_due) => stats_due,
+        };
+        worker.run(&front.batch, &front.ticks, &mut epoch);
+        collector.epoch(std::slice::from_mut(&mut epoch));
+        if stats_due {
+            let totals = front.totals(source, worker.stats());
+            super::stats::write(collector, &totals);
+        }
+        after_batch(settings, collector, source, driver);
+    };
+    worker.finish(&front.clock.last(), &mut epoch);
+    collector.epoch(std::slice::from_mut(&mut epoch));
+    RunEnd { totals: front.totals(source, worker.stats()), error }
+}
+
+fn after_batch(settings: &Settings, collector: &mut Collector, source: &dyn Source, driver: &mut dyn Driver) {
+    if driver.wants_reopen() {
+        collector.reopen();
+    }
+    if settings.live {
+        collector.flush();
+    }
+    driver.progress(source);
+}
+
+/// The channels to and from the workers.
+struct Crew {
+    work: Vec<Sender<Work>>,
+    done: Receiver<Done>,
+    spare: Vec<(Batch, Epoch)>,
+    /// Answers of the oldest open epoch and of later ones, by worker.
+    waiting: Vec<std::collections::VecDeque<Done>>,
+    open: usize,
+}
+
+impl Crew {
+    fn send(&mut self, front: &Front, collector: &mut Collector, snapshot: bool, finish: Option<Cause>) -> Option<WorkerStats> {
+        let count = self.work.len();
+        let mut parts: Vec<(Batch, Epoch, Vec<(usize, Cause)>)> =
+            (0..count).map(|_| self.spare.pop().unwrap_or_default()).map(|(batch, epoch)| (batch, epoch, Vec::new())).collect();
+        if finish.is_none() {
+            let mut ticks = front.ticks.iter().peekable();
+            for (index, packet) in front.batch.packets.iter().enumerate() {
+                while let Some((_, cause)) = ticks.next_if(|(at, _)| *at <= index) {
+                    for (batch, _, part_ticks) in &mut parts {
+                        part_ticks.push((batch.packets.len(), *cause));
+                    }
+                }
+                if let Some((batch, _, _)) = parts.get_mut(shard_of(packet) % count) {
+                    batch.push_from(&front.batch.slab, packet);
+                }
+            }
+            for (_, cause) in ticks {
+                for (batch, _, part_ticks) in &mut parts {
+                    part_ticks.push((batch.packets.len(), *cause));
+                }
+            }
+        }
+        // Room first: never more epochs in flight than the channels hold, so that no send below can block for ever.
+        let mut stats = None;
+        while self.open >= CHANNEL_DEPTH {
+            stats = self.receive(collector).or(stats);
+        }
+        for ((batch, epoch, ticks), sender) in parts.into_iter().zip(&self.work) {
+            // A worker that is gone is noticed when its answer does not come.
+            drop(sender.send(Work { batch, ticks, epoch, snapshot, finish }));
+        }
+        self.open += 1;
+        if snapshot || finish.is_some() {
+            while self.open > 0 {
+                stats = self.receive(collector).or(stats);
+            }
+        } else {
+            while self.waiting.iter().all(|queue| !queue.is_empty()) || !self.done.is_empty() {
+                stats = self.receive(collector).or(stats);
+                if self.open == 0 {
+                    break;
+                }
+            }
+        }
+        stats
+    }
+
+    /// Takes one answer; when an epoch is complete, writes it. Gives the sum of snapshots when there are any.
+    fn receive(&mut self, collector: &mut Collector) -> Option<WorkerStats> {
+        if !self.waiting.iter().all(|queue| !queue.is_empty()) {
+            let Ok(done) = self.done.recv() else {
+                // All workers are gone: nothing more will come.
+                self.open = 0;
+                return None;
+            };
+            if let Some(queue) = self.waiting.get_mut(done.worker) {
+                queue.push_back(done);
+            }
+            if !self.waiting.iter().all(|queue| !queue.is_empty()) {
+                return None;
+            }
+        }
+        let mut complete: Vec<Done> = self.waiting.iter_mut().filter_map(std::collections::VecDeque::pop_front).collect();
+        let mut epochs: Vec<Epoch> = complete.iter_mut().map(|done| std::mem::take(&mut done.epoch)).collect();
+        collector.epoch(&mut epochs);
+        let mut stats: Option<WorkerStats> = None;
+        for (done, epoch) in complete.into_iter().zip(epochs) {
+            if let Some(part) = &done.stats {
+                stats.get_or_insert_default().add(part);
+            }
+            let mut batch = done.batch;
+            batch.clear();
+            self.spare.push((batch, epoch));
+        }
+        self.open = self.open.saturating_sub(1);
+        stats
+    }
+}
+
+fn threaded(
+    source: &mut dyn Source,
+    settings: &Arc<Settings>,
+    rules: &RuleSet,
+    collector: &mut Collector,
+    stop: &AtomicBool,
+    driver: &mut dyn Driver,
+) -> RunEnd {
+    let count = settings.workers.min(super::worker::SHARDS);
+    thread::scope(|scope| {
+        let (done_sender, done) = bounded::<Done>(count * (CHANNEL_DEPTH + 1));
+        let mut work = Vec::with_capacity(count);
+        for index in 0..count {
+            let (sender, receiver) = bounded::<Work>(CHANNEL_DEPTH);
+            work.push(sender);
+            let done = done_sender.clone();
+            let settings = Arc::clone(settings);
+            scope.spawn(move || worker_loop(&settings, rules, index, count, &receiver, &done));
+        }
+        drop(done_sender);
+        let waiting = (0..count).map(|_| std::collections::VecDeque::new()).collect();
+        let mut crew = Crew { work, done, spare: Vec::new(), waiting, open: 0 };
+        let mut front = Front::new(settings);
+        let error = loop {
+            let stats_due = match front.next(source, stop) {
+                Next::End(error) => break error,
+                Next::Batch(stats_due) => stats_due,
+            };
+            let stats = crew.send(&front, collector, stats_due, None);
+            if let Some(stats) = stats.filter(|_| stats_due) {
+                super::stats::write(collector, &front.totals(source, stats));
+            }
+            after_batch(settings, collector, source, driver);
+        };
+        let last = front.clock.last();
+        let stats = crew.send(&front, collector, true, Some(last)).unwrap_or_default();
+        RunEnd { totals: front.totals(source, stats), error }
+    })
+}
+
+fn worker_loop(settings: &Arc<Settings>, rules: &RuleSet, index: usize, count: usize, work: &Receiver<Work>, done: &Sender<Done>) {
+    let mut worker = Worker::new(settings, rules, index, count);
+    for Work { batch, ticks, mut epoch, snapshot, finish } in work {
+        worker.run(&batch, &ticks, &mut epoch);
+        if let Some(cause) = finish {
+            worker.finish(&cause, &mut epoch);
+        }
+        let stats = snapshot.then(|| worker.stats());
+        if done.send(Done { worker: index, batch, epoch, stats }).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A worker: some shards of the flow table, one scanner, and the events of the epoch at hand.
+
+use std::sync::Arc;
+
+use backstop_capture::batch::Batch;
+use backstop_capture::counters::StreamCounters;
+use backstop_capture::flow::FlowTable;
+use backstop_capture::handler::Cause;
+use backstop_capture::packet::Packet;
+
+use super::event::{Epoch, Phase};
+use super::handler::{AppCounters, Handler};
+use super::settings::Settings;
+
+/// The flow table is always cut into this many parts, whatever the number of workers, so that caps bite at the same place.
+pub const SHARDS: usize = 16;
+
+/// Which shard a packet belongs to: high bits of its hash, the low ones serve the table inside.
+pub fn shard_of(packet: &Packet) -> usize {
+    usize::try_from(packet.hash >> 60).unwrap_or(0) % SHARDS
+}
+
+/// What a worker counted so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WorkerStats {
+    /// Reassembly.
+    pub streams: StreamCounters,
+    /// Parsing, scanning, detection.
+    pub app: AppCounters,
+    /// Flows tracked now.
+    pub active: u64,
+    /// Bytes held by flows and reassembly now.
+    pub memory: u64,
+}
+
+impl WorkerStats {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &Self) {
+        self.streams.add(&other.streams);
+        self.app.add(&other.app);
+        self.active += other.active;
+        self.memory += other.memory;
+    }
+}
+
+/// Processes the packets of its shards.
+pub struct Worker<'r> {
+    /// By shard number; `None` where another worker has it.
+    tables: Vec<Option<FlowTable<Handler<'r>>>>,
+    handler: Handler<'r>,
+}
+
+impl<'r> Worker<'r> {
+    /// Worker `index` of `count`.
+    pub fn new(settings: &Arc<Settings>, rules: &'r backstop_signatures::RuleSet, index: usize, count: usize) -> Self {
+        let tables = (0..SHARDS)
+            .map(|shard| (shard % count == index).then(|| FlowTable::new(settings.flow_of_one_shard(), settings.seeds)))
+            .collect();
+        Self { tables, handler: Handler::new(settings, rules) }
+    }
+
+    /// Processes one batch with the ticks that run before some of its packets, into `epoch`.
+    pub fn run(&mut self, batch: &Batch, ticks: &[(usize, Cause)], epoch: &mut Epoch) {
+        std::mem::swap(&mut self.handler.epoch, epoch);
+        let mut ticks = ticks.iter().peekable();
+        for (index, packet) in batch.packets.iter().enumerate() {
+            while let Some((_, cause)) = ticks.next_if(|(at, _)| *at <= index) {
+                self.tick(cause);
+            }
+            self.handler.phase = Phase::Packet;
+            if let Some(Some(table)) = self.tables.get_mut(shard_of(packet)) {
+                table.packet(packet, batch.transport(packet), batch.payload(packet), &mut self.handler);
+            }
+        }
+        for (_, cause) in ticks {
+            self.tick(cause);
+        }
+        std::mem::swap(&mut self.handler.epoch, epoch);
+    }
+
+    fn tick(&mut self, cause: &Cause) {
+        self.handler.phase = Phase::Tick;
+        for table in self.tables.iter_mut().flatten() {
+            table.tick(cause, &mut self.handler);
+        }
+    }
+
+    /// Ends all flows.
+    pub fn finish(&mut self, cause: &Cause, epoch: &mut Epoch) {
+        std::mem::swap(&mut self.handler.epoch, epoch);
+        self.handler.phase = Phase::End;
+        for table in self.tables.iter_mut().flatten() {
+            table.finish(cause, &mut self.handler);
+        }
+        std::mem::swap(&mut self.handler.epoch, epoch);
+    }
+
+    /// Counters so far.
+    pub fn stats(&self) -> WorkerStats {
+        let mut stats = WorkerStats { app: self.handler.counters(), ..WorkerStats::default() };
+        for table in self.tables.iter().flatten() {
+            stats.streams.add(table.counters());
+            stats.active += table.active() as u64;
+            stats.memory += table.memory() as u64;
+        }
+        stats
+    }
+}
