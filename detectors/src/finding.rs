@@ -179,4 +179,6 @@ pub struct Finding {
     pub requires: Vec<Role>,
     /// Repetition over flows; none means each finding stands.
     pub threshold: Option<Threshold>,
+    /// It brings an alert of the same flow and sid up to date: written as a protocol record, not as another alert.
+    pub update: bool,
 }

@@ -2,6 +2,16 @@
 //!
 //! A detector sees typed transactions, matches and the roles of both ends; it never sees packets, JSON, files or sockets.
 
+mod config;
+mod context;
+pub mod correlate;
 pub mod finding;
+mod matches;
+mod registry;
 
+pub use config::DetectConfig;
+pub use context::{Context, Detector, Fact, Findings, Scanned};
+pub use correlate::{Admit, Correlator};
 pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, Role, Stage, Technique, Threshold};
+pub use matches::finding_for_match;
+pub use registry::{REGISTRY, Registered};

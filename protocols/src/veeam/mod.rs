@@ -1,7 +1,9 @@
 //! Not written yet.
 
+mod tracker;
 mod transaction;
 
+pub use tracker::Tracker;
 pub use transaction::{Call, Param, Reply, ReplyKind, Spec, Stage, Transaction};
 
 use crate::contract::{Advance, Limits, ParseError, Parser, Probe, Protocol, Sink};

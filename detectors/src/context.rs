@@ -1,0 +1,93 @@
+//! What a detector is given, and where its results go.
+
+use std::net::IpAddr;
+
+use backstop_protocols::{Anomaly, AppProto, Transaction};
+use backstop_types::{Direction, Endpoint, PacketTime};
+
+use crate::{DetectConfig, Finding};
+
+/// The flow at the moment of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Networks, known hosts, limits.
+    pub config: &'a DetectConfig,
+    /// The initiator.
+    pub client: Endpoint,
+    /// The responder.
+    pub server: Endpoint,
+    /// Packet time.
+    pub now: PacketTime,
+    /// The three-way handshake was seen to complete.
+    pub handshake: bool,
+    /// The flow was picked up after its handshake.
+    pub midstream: bool,
+    /// The flow's protocol, once confirmed.
+    pub app_proto: Option<AppProto>,
+}
+
+/// What detectors said during one call.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Findings, in order.
+    pub findings: Vec<Finding>,
+    /// Things learned about addresses, in order; they count before the findings of the same call.
+    pub facts: Vec<Fact>,
+}
+
+impl Findings {
+    /// Nothing was said.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.findings.is_empty() && self.facts.is_empty()
+    }
+}
+
+/// Something learned that counts for other flows too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// The address answered as a Veeam service does: it holds the role of a backup server.
+    BackupServer(IpAddr),
+}
+
+/// Decides on the transactions of one flow. Made at the flow's first transaction.
+pub trait Detector: Send {
+    /// A transaction, or a stage of one.
+    fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings);
+
+    /// A protocol violation.
+    fn on_anomaly(&mut self, context: &Context<'_>, anomaly: &Anomaly, out: &mut Findings) {
+        let _ = (context, anomaly, out);
+    }
+
+    /// Time has passed; called while [`Detector::wants_tick`].
+    fn on_tick(&mut self, context: &Context<'_>, out: &mut Findings) {
+        let _ = (context, out);
+    }
+
+    /// Whether something is held that time will decide.
+    fn wants_tick(&self) -> bool {
+        false
+    }
+
+    /// The flow is over: what is held must be said now.
+    fn on_flow_end(&mut self, context: &Context<'_>, out: &mut Findings) {
+        let _ = (context, out);
+    }
+}
+
+/// What a content rule matched in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scanned<'a> {
+    /// A raw direction of the flow.
+    Stream(Direction),
+    /// Content that a parser decoded.
+    Content {
+        /// How it came about, outermost first.
+        layers: &'a [&'static str],
+        /// Who sent it.
+        direction: Direction,
+        /// The transaction it belongs to.
+        tx_id: Option<u64>,
+    },
+}
