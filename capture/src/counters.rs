@@ -132,7 +132,7 @@ counters! {
         retransmission,
         /// Segments that arrived before their turn.
         out_of_order,
-        /// Data segments of fewer than the configured bytes (default 16), not the last of a write.
+        /// Data segments of fewer than the configured bytes (default 16).
         small_segments,
         /// TCP or UDP checksum wrong.
         bad_checksum,

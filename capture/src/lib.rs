@@ -9,6 +9,8 @@ pub mod batch;
 pub mod counters;
 pub mod decode;
 pub mod defrag;
+pub mod flow;
 pub mod handler;
 pub mod packet;
 pub mod source;
+pub mod tcp;

@@ -73,12 +73,4 @@ impl<A> Flow<A> {
             to_client: self.counts.to_client,
         }
     }
-
-    /// The initiator turned out to be the other side. Only before anything was delivered.
-    pub fn flip(&mut self) {
-        self.client = self.client.other();
-        self.vlan.flip();
-        self.counts.flip();
-        self.tcp.flip();
-    }
 }

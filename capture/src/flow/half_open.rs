@@ -5,7 +5,7 @@
 use backstop_types::{FlowKey, PacketTime};
 use hashbrown::HashTable;
 
-use crate::packet::{Packet, TcpFacts, VlanTags};
+use crate::packet::{Packet, TcpFacts, VlanTags, flags};
 
 /// A SYN.
 #[derive(Clone, Copy)]
@@ -14,7 +14,6 @@ pub struct HalfOpen {
     pub hash: u64,
     pub time: PacketTime,
     pub number: u64,
-    pub file_number: u64,
     pub digest: u64,
     pub timestamp: u32,
     pub seq: u32,
@@ -29,6 +28,22 @@ pub struct HalfOpen {
     pub fast_open: bool,
     pub signed: bool,
     live: bool,
+}
+
+impl HalfOpen {
+    /// The header facts that reassembly needs.
+    pub fn facts(&self) -> TcpFacts {
+        TcpFacts {
+            seq: self.seq,
+            flags: flags::SYN,
+            window: self.window,
+            timestamps: self.has_timestamp.then_some((self.timestamp, 0)),
+            window_scale: self.window_scale,
+            fast_open: self.fast_open,
+            signed: self.signed,
+            ..TcpFacts::default()
+        }
+    }
 }
 
 /// What a SYN is among those known.
@@ -100,7 +115,6 @@ impl HalfOpenTable {
             hash: packet.hash,
             time: packet.time,
             number: packet.number,
-            file_number: packet.file_number,
             digest,
             timestamp: facts.timestamps.map_or(0, |(value, _)| value),
             seq: facts.seq,
@@ -129,6 +143,11 @@ impl HalfOpenTable {
         let number = u32::try_from(slot).unwrap_or(u32::MAX);
         self.index.insert_unique(packet.hash, number, |&slot| ring.get(slot as usize).map_or(0, |entry| entry.hash));
         evicted
+    }
+
+    /// Whether an attempt of the other side waits for an answer on the packet's VLAN.
+    pub fn waits_for(&self, packet: &Packet) -> bool {
+        self.len > 0 && self.of(packet).any(|entry| entry.client != packet.side && entry.vlan == packet.vlan)
     }
 
     /// Takes the attempt that a packet of the same addresses and ports continues: the same VLAN first.

@@ -5,15 +5,15 @@
 
 mod entry;
 mod half_open;
+mod slab;
 mod table;
-#[cfg(test)]
-mod tests;
 mod wheel;
 
 use core::net::IpAddr;
 use core::time::Duration;
 
 pub(crate) use entry::{Class, Flow};
+pub(crate) use half_open::HalfOpen;
 pub use table::FlowTable;
 
 use crate::tcp::OverlapPolicy;

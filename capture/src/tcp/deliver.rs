@@ -1,6 +1,6 @@
 //! From an acceptable segment to stream bytes: in order, behind a hole, again, or lost.
 
-use backstop_types::{Direction, PacketTime};
+use backstop_types::{Direction, PacketTime, PerDirection};
 
 use super::history::Compared;
 use super::queue::{Fresh, Inserted, Piece, Queue};
@@ -14,8 +14,8 @@ const HOLE_SEGMENTS: u16 = 8;
 /// The same for a hole that nobody can acknowledge, because the other direction is not captured.
 const ONE_SIDED_HOLE_SEGMENTS: u16 = 32;
 /// Segments held for a sign of the peer, and their bytes.
-pub(super) const MAX_HELD: usize = 16;
-pub(super) const MAX_HELD_BYTES: usize = 64 * 1024;
+pub(super) const MAX_HELD: usize = 256;
+pub(super) const MAX_HELD_BYTES: usize = 256 * 1024;
 /// How long a segment is held.
 const HELD_FOR: core::time::Duration = core::time::Duration::from_secs(1);
 
@@ -214,18 +214,26 @@ fn deliver<H: StreamHandler>(
         env.counters.bypassed += 1;
         let half = flow.tcp.get_mut(direction);
         half.set(fact::BYPASS, true);
-        half.held = None;
+        for segment in half.held.take().into_iter().flat_map(|held| *held) {
+            *env.queued = env.queued.saturating_sub(segment.bytes.len());
+        }
         drop_queue(half, env);
     }
 }
 
-fn drop_queue(half: &mut Half, env: &mut Env<'_>) {
+pub(super) fn drop_queue(half: &mut Half, env: &mut Env<'_>) {
     *env.queued = env.queued.saturating_sub(half.queue_cost());
     half.queue = None;
 }
 
 /// Hands on what the queue now continues.
-pub(super) fn drain<H: StreamHandler>(flow: &mut Flow<H::App>, env: &mut Env<'_>, direction: Direction, cause: &Cause, handler: &mut H) {
+pub(super) fn drain<H: StreamHandler>(
+    flow: &mut Flow<H::App>,
+    env: &mut Env<'_>,
+    direction: Direction,
+    cause: &Cause,
+    handler: &mut H,
+) {
     loop {
         let half = flow.tcp.get_mut(direction);
         let Some(queue) = half.queue.as_mut() else { return };
@@ -266,7 +274,13 @@ fn is_lost<A>(flow: &Flow<A>, env: &Env<'_>, direction: Direction, now: PacketTi
     }
 }
 
-fn skip_lost_holes<H: StreamHandler>(flow: &mut Flow<H::App>, env: &mut Env<'_>, direction: Direction, cause: &Cause, handler: &mut H) {
+fn skip_lost_holes<H: StreamHandler>(
+    flow: &mut Flow<H::App>,
+    env: &mut Env<'_>,
+    direction: Direction,
+    cause: &Cause,
+    handler: &mut H,
+) {
     while is_lost(flow, env, direction, cause.time) {
         let half = flow.tcp.get(direction);
         if half.queue.as_ref().is_some_and(|queue| queue.cost() > env.config.max_flow_queued_bytes) {
@@ -295,21 +309,33 @@ pub(crate) fn hole_tick<H: StreamHandler>(flow: &mut Flow<H::App>, env: &mut Env
     }
 }
 
-/// A tick: held segments that no sign of the peer confirmed were decoys.
+/// A tick: held segments that no sign of the peer confirmed were decoys, or were sent into a closed window.
 pub(crate) fn expire_held<A>(flow: &mut Flow<A>, env: &mut Env<'_>, now: PacketTime) {
+    let others = PerDirection { to_server: flow.tcp.to_server.max_end, to_client: flow.tcp.to_client.max_end };
     for direction in Direction::BOTH {
         let half = flow.tcp.get_mut(direction);
         let Some(held) = half.held.as_mut() else { continue };
-        let before = held.len();
-        held.retain(|segment| now.since(segment.time) < HELD_FOR);
-        env.counters.invalid_ack += (before - held.len()) as u64;
+        let others_end = others.get(direction.reverse());
+        held.retain(|segment| {
+            let keep = now.since(segment.time) < HELD_FOR;
+            if !keep {
+                *env.queued = env.queued.saturating_sub(segment.bytes.len());
+            }
+            if !keep && segment.ack > *others_end {
+                env.counters.invalid_ack += 1;
+            } else if !keep {
+                env.counters.out_of_window += 1;
+            }
+            keep
+        });
         if held.is_empty() {
             half.held = None;
         }
     }
 }
 
-/// Tells the end when the FIN's place is reached. A FIN behind data that was acknowledged but not captured: the gap first.
+/// Tells the end when the FIN's place is reached. A FIN behind data that was acknowledged but not captured waits for it a
+/// while; then the gap comes first.
 pub(super) fn end_at_fin<H: StreamHandler>(
     flow: &mut Flow<H::App>,
     env: &mut Env<'_>,
@@ -321,8 +347,8 @@ pub(super) fn end_at_fin<H: StreamHandler>(
     if half.is(fact::ENDED) || half.fin == Place::NEVER {
         return;
     }
-    let queue_empty = half.queue.as_ref().is_none_or(|queue| queue.is_empty());
-    if queue_empty && half.next < half.fin && half.acked > half.fin && !half.is(fact::BYPASS) {
+    if is_lost_before_fin(flow, env, direction, cause.time) {
+        let half = flow.tcp.get(direction);
         let len = half.fin.since(half.next);
         deliver(flow, env, direction, &Fresh::Missing(len), cause, handler);
     }
@@ -335,6 +361,16 @@ pub(super) fn end_at_fin<H: StreamHandler>(
     half.set(fact::ENDED, true);
     let view = flow.view();
     handler.end_of_stream(&view, &mut flow.app, direction, StreamEnd::Fin, cause);
+}
+
+fn is_lost_before_fin<A>(flow: &Flow<A>, env: &Env<'_>, direction: Direction, now: PacketTime) -> bool {
+    let half = flow.tcp.get(direction);
+    let queue_empty = half.queue.as_ref().is_none_or(|queue| queue.is_empty());
+    if !queue_empty || half.next >= half.fin {
+        return false;
+    }
+    let nobody_tells = !flow.tcp.get(direction.reverse()).was_seen();
+    (half.acked > half.fin || nobody_tells) && now.since(half.hole_since) >= env.config.gap_patience
 }
 
 /// Ends a direction that has not ended: what waits behind holes is handed on when the receiver had it or nobody can tell.
@@ -350,8 +386,10 @@ pub(crate) fn finish_direction<H: StreamHandler>(
         return;
     }
     let half = flow.tcp.get_mut(direction);
-    let held = half.held.take().map_or(0, |held| held.len());
-    env.counters.invalid_ack += held as u64;
+    for segment in half.held.take().into_iter().flat_map(|held| *held) {
+        *env.queued = env.queued.saturating_sub(segment.bytes.len());
+        env.counters.invalid_ack += 1;
+    }
     if half.is(fact::SYN_DATA) {
         half.set(fact::SYN_DATA, false);
         drop_queue(half, env);
@@ -367,6 +405,11 @@ pub(crate) fn finish_direction<H: StreamHandler>(
     }
     let half = flow.tcp.get_mut(direction);
     drop_queue(half, env);
+    if half.fin != Place::NEVER && (one_sided || half.acked > half.fin) && half.next < half.fin {
+        let len = half.fin.since(half.next);
+        deliver(flow, env, direction, &Fresh::Missing(len), cause, handler);
+    }
+    let half = flow.tcp.get_mut(direction);
     half.set(fact::ENDED, true);
     let view = flow.view();
     handler.end_of_stream(&view, &mut flow.app, direction, end, cause);

@@ -16,11 +16,11 @@ mod tests;
 
 use backstop_types::PacketTime;
 pub(crate) use deliver::{expire_held, finish_direction, hole_tick};
-pub(crate) use handshake::{anchor_from_half_open, anchor_syn, anchor_synack_first, anchor_midstream};
+pub(crate) use handshake::{SynOnFlow, anchor_from_half_open, anchor_syn, syn_on_flow, synack_fits, synack_on_flow};
 pub(crate) use history::Histories;
 pub use overlap::OverlapPolicy;
 pub(crate) use recent::digest;
-pub(crate) use segment::{After, segment};
+pub(crate) use segment::{Segment, count, is_repetition, segment, skips_checksum};
 use seq::Place;
 
 use crate::counters::StreamCounters;
@@ -43,6 +43,7 @@ struct Held {
     bytes: Vec<u8>,
     /// What it acknowledges in the other direction.
     ack: Place,
+    fin: bool,
     time: PacketTime,
 }
 
@@ -63,9 +64,12 @@ pub(crate) struct Half {
     window: u32,
     /// Where the FIN stands.
     fin: Place,
+    /// Where the urgent byte announced last stands.
+    urgent: Place,
     /// Stream bytes delivered, gaps included.
     offset: u64,
     queue: Option<Box<queue::Queue>>,
+    #[allow(clippy::box_collection, reason = "one word in every flow instead of three")]
     held: Option<Box<Vec<Held>>>,
     /// When the hole at `next` came to be.
     hole_since: PacketTime,
@@ -109,6 +113,8 @@ mod fact {
     pub const SCALE: u16 = 1 << 11;
     /// A valid RST ended the connection.
     pub const RESET: u16 = 1 << 12;
+    /// The SYN carried the window scale option.
+    pub const WSCALE: u16 = 1 << 13;
 }
 
 impl Default for Half {
@@ -122,6 +128,7 @@ impl Default for Half {
             window_end: Place::ORIGIN,
             window: 0,
             fin: Place::NEVER,
+            urgent: Place::NOWHERE,
             offset: 0,
             queue: None,
             held: None,
@@ -170,21 +177,33 @@ impl Half {
         self.is(fact::SEEN)
     }
 
-    pub(crate) const fn mark_seen(&mut self) {
-        self.set(fact::SEEN, true);
-    }
-
     pub(crate) const fn ended(&self) -> bool {
         self.is(fact::ENDED)
     }
 
-    pub(crate) const fn carried_data(&self) -> bool {
-        self.offset > 0
+    /// Data or a FIN waits behind a hole, or for a sign of the peer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let fin_waits = self.fin != Place::NEVER && !self.ended();
+        fin_waits || self.held.is_some() || self.queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Data waits behind a hole, or for a sign of the peer.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| !queue.is_empty()) || self.held.is_some()
+    pub(crate) const fn is_bypassed(&self) -> bool {
+        self.is(fact::BYPASS)
+    }
+
+    /// UDP: the next datagram's place in the flow, and whether anybody wants it.
+    pub(crate) fn datagram(&mut self, len: usize) -> u64 {
+        let offset = self.offset;
+        self.offset += len as u64;
+        offset
+    }
+
+    pub(crate) const fn bypass(&mut self) {
+        self.set(fact::BYPASS, true);
+    }
+
+    pub(crate) const fn see(&mut self) {
+        self.set(fact::SEEN, true);
     }
 
     fn queue_cost(&self) -> usize {

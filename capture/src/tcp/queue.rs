@@ -30,7 +30,7 @@ impl Piece {
     fn part(&self, from: usize, to: usize) -> Self {
         match self {
             Self::Data(bytes) => Self::Data(bytes.get(from..to).unwrap_or_default().to_vec()),
-            Self::Missing(_) => Self::Missing(to - from),
+            Self::Missing(_) => Self::Missing(to.saturating_sub(from)),
             Self::Urgent => Self::Urgent,
         }
     }
@@ -69,7 +69,7 @@ impl Fresh<'_> {
     fn piece(&self, from: usize, to: usize) -> Piece {
         match self {
             Self::Data(bytes) => Piece::Data(bytes.get(from..to).unwrap_or_default().to_vec()),
-            Self::Missing(_) => Piece::Missing(to - from),
+            Self::Missing(_) => Piece::Missing(to.saturating_sub(from)),
             Self::Urgent => Piece::Urgent,
         }
     }
@@ -126,6 +126,19 @@ impl Queue {
         if piece.len() > 0 {
             self.cost += piece.cost();
             self.pieces.insert(place, piece);
+        }
+    }
+
+    /// Drops everything from a place on: the stream ends there.
+    pub fn truncate(&mut self, end: Place) {
+        let cut = self.pieces.split_off(&end);
+        self.cost -= cut.values().map(Piece::cost).sum::<usize>();
+        let Some((&place, piece)) = self.pieces.last_key_value() else { return };
+        if place.plus(piece.len()) > end {
+            let kept = piece.part(0, end.since(place));
+            self.cost -= piece.cost();
+            self.pieces.remove(&place);
+            self.put(place, kept);
         }
     }
 

@@ -20,15 +20,6 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// Whether this is a copy of a remembered packet; remembers it if not.
-    pub fn is_copy(&mut self, digest: u64, packet: &Packet) -> bool {
-        if self.knows(digest, packet) {
-            return true;
-        }
-        self.remember(digest, packet.time);
-        false
-    }
-
     /// Remembers a packet.
     pub fn remember(&mut self, digest: u64, time: PacketTime) {
         let at = usize::from(self.next) % REMEMBERED;

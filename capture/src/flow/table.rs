@@ -1,0 +1,656 @@
+//! Finds the flow of a packet, begins and ends flows.
+
+use backstop_types::{Direction, FlowId, FlowKey, PacketTime, PerDirection, Side};
+use hashbrown::HashTable;
+
+use super::FlowConfig;
+use super::entry::{Class, Flow, NONE};
+use super::half_open::{HalfOpenTable, Known};
+use super::slab::Slab;
+use super::wheel::Wheel;
+use crate::counters::StreamCounters;
+use crate::decode::checksum;
+use crate::handler::{Cause, EndReason, FlowState, Interest, StreamEnd, StreamHandler};
+use crate::packet::{Checksum, Packet, TcpFacts, Transport, flags};
+use crate::tcp::{self, Env, Half, Histories, Segment, SynOnFlow};
+
+/// Flows with one key (other VLANs) at most; beyond, the oldest of them gives way.
+const MAX_SAME_KEY: usize = 8;
+/// Flows looked at to find one to evict.
+const EVICTION_SAMPLE: u32 = 16;
+/// A packet continues a connection attempt when its numbers lie this close behind the SYN.
+const NEAR: u32 = 1 << 20;
+
+/// All flows of one shard.
+pub struct FlowTable<H: StreamHandler> {
+    config: FlowConfig,
+    seed: u64,
+    counters: StreamCounters,
+    flows: Slab<H::App>,
+    index: HashTable<u32>,
+    half_open: HalfOpenTable,
+    histories: Histories,
+    queued: usize,
+    scratch: Vec<u8>,
+    wheel: Wheel,
+    /// Flows that want the next tick.
+    listed: Vec<(u32, u32)>,
+    due: Vec<(u32, u32)>,
+    /// Where the next eviction sample begins.
+    hand: u32,
+}
+
+/// The parts of a table that reassembly works with, beside the flow.
+macro_rules! env {
+    ($table:ident) => {
+        Env {
+            config: &$table.config,
+            counters: &mut $table.counters,
+            histories: &mut $table.histories,
+            queued: &mut $table.queued,
+            scratch: &mut $table.scratch,
+        }
+    };
+}
+
+impl<H: StreamHandler> FlowTable<H> {
+    /// An empty table. `seeds` go into flow ids: fixed in a replay, so that ids repeat.
+    #[must_use]
+    pub fn new(config: FlowConfig, seeds: [u64; 2]) -> Self {
+        Self {
+            seed: seeds[0] ^ seeds[1].rotate_left(32),
+            counters: StreamCounters::default(),
+            flows: Slab::new(),
+            index: HashTable::new(),
+            half_open: HalfOpenTable::new(config.max_half_open),
+            histories: Histories::new(config.history_buffers),
+            queued: 0,
+            scratch: Vec::new(),
+            wheel: Wheel::new(),
+            listed: Vec::new(),
+            due: Vec::new(),
+            hand: 0,
+            config,
+        }
+    }
+
+    /// Counters so far.
+    #[must_use]
+    pub const fn counters(&self) -> &StreamCounters {
+        &self.counters
+    }
+
+    /// Flows tracked now.
+    #[must_use]
+    pub const fn active(&self) -> usize {
+        self.flows.active()
+    }
+
+    /// Bytes held, what handlers keep not included.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.flows.memory() + self.index.capacity() * 5 + self.half_open.memory() + self.histories.memory() + self.queued
+    }
+
+    /// Takes a packet. `transport` is its transport header and payload as captured.
+    pub fn packet(&mut self, packet: &Packet, transport: &[u8], payload: &[u8], handler: &mut H) {
+        match &packet.transport {
+            Transport::Tcp(facts) => self.tcp(packet, facts, transport, payload, handler),
+            Transport::Udp => self.udp(packet, transport, payload, handler),
+            Transport::Icmp(..) => self.counted(packet, Class::Icmp, handler),
+            Transport::Other => self.counted(packet, Class::Other, handler),
+        }
+    }
+
+    fn tcp(&mut self, packet: &Packet, facts: &TcpFacts, transport: &[u8], payload: &[u8], handler: &mut H) {
+        let cause = cause_of(packet);
+        let digest = tcp::digest(packet, facts, transport);
+        let selected = self.select(
+            packet,
+            |flow, direction| {
+                let (half, other) = (flow.tcp.get(direction), flow.tcp.get(direction.reverse()));
+                half.continues(facts.seq) || (facts.flags & flags::ACK != 0 && !half.was_seen() && other.fits_ack(facts.ack))
+            },
+            digest,
+        );
+        if let Some(Selected { slot, copy }) = selected
+            && let Some(flow) = self.flows.get_mut(slot)
+        {
+            let direction = flow.direction(packet.side);
+            let segment = Segment { packet, facts, payload, direction, cause: &cause };
+            if copy && tcp::is_repetition(flow, &mut env!(self), &segment) {
+                self.counters.duplicate_packet += 1;
+                return;
+            }
+            if !tcp::skips_checksum(flow, direction, facts) && !self.has_right_checksum(packet, transport) {
+                if let Some(flow) = self.flows.get_mut(slot) {
+                    tcp::count(flow, packet, direction, 0);
+                }
+                return;
+            }
+            self.known(slot, &segment, digest, handler);
+            return;
+        }
+        if self.has_right_checksum(packet, transport) {
+            self.unknown(packet, facts, payload, digest, handler);
+        }
+    }
+
+    fn has_right_checksum(&mut self, packet: &Packet, transport: &[u8]) -> bool {
+        match checksum::verify(packet, transport) {
+            Checksum::Invalid => {
+                self.counters.bad_checksum += 1;
+                !self.config.verify_checksums
+            }
+            Checksum::Offload => {
+                self.counters.checksum_offload += 1;
+                true
+            }
+            Checksum::Valid | Checksum::Unknown => true,
+        }
+    }
+
+    /// The flow a packet belongs to. Between flows of one key (VLANs): the one with the packet's tags, the one that
+    /// knows the packet (a copy), the one it continues.
+    fn select(&self, packet: &Packet, fits: impl Fn(&Flow<H::App>, Direction) -> bool, digest: u64) -> Option<Selected> {
+        let head = *self.index.find(packet.hash, |&slot| self.flows.get(slot).is_some_and(|flow| flow.key == packet.key))?;
+        let chain = || Chain { flows: &self.flows, slot: head };
+        for (slot, flow) in chain() {
+            let direction = flow.direction(packet.side);
+            let tags = flow.vlan.get(direction).or(*flow.vlan.get(direction.reverse()));
+            if tags == Some(packet.vlan) {
+                return Some(Selected { slot, copy: flow.tcp.get(direction).recent.knows(digest, packet) });
+            }
+        }
+        for (slot, flow) in chain() {
+            if flow.tcp.get(flow.direction(packet.side)).recent.knows(digest, packet) {
+                return Some(Selected { slot, copy: true });
+            }
+        }
+        chain().find(|(_, flow)| fits(flow, flow.direction(packet.side))).map(|(slot, _)| Selected { slot, copy: false })
+    }
+
+    /// A TCP packet of a tracked flow.
+    fn known(&mut self, slot: u32, segment: &Segment<'_>, digest: u64, handler: &mut H) {
+        let Segment { packet, facts, payload, direction, cause } = *segment;
+        let is_syn = facts.flags & flags::SYN != 0;
+        let is_synack = is_syn && facts.flags & flags::ACK != 0;
+        if is_synack && self.flows.get(slot).is_some_and(|flow| !tcp::synack_fits(flow, segment)) {
+            // An answer to a SYN that came while this connection seemed alive: the connection is a new one.
+            let answered = self.half_open.take(packet, |entry| answers(entry, packet, facts));
+            if let Some(entry) = answered {
+                self.counters.tuple_reuse += 1;
+                self.end(slot, EndReason::TcpReuse, cause, handler);
+                self.promote(&entry, packet, facts, payload, digest, handler);
+            } else {
+                self.counters.synack += 1;
+                self.counters.synack_wrong_ack += 1;
+            }
+            return;
+        }
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        flow.tcp.get_mut(direction).recent.remember(digest, packet.time);
+        flow.vlan.get_mut(direction).get_or_insert(packet.vlan);
+        if is_syn && !is_synack {
+            self.counters.syn += 1;
+            match tcp::syn_on_flow(flow, &mut env!(self), segment) {
+                SynOnFlow::Taken => tcp::count(flow, packet, direction, facts.flags),
+                SynOnFlow::Challenge => {
+                    tcp::count(flow, packet, direction, 0);
+                    self.remember_syn(packet, facts, digest);
+                }
+                SynOnFlow::Reuse => {
+                    self.counters.syn -= 1;
+                    self.counters.tuple_reuse += 1;
+                    self.end(slot, EndReason::TcpReuse, cause, handler);
+                    self.unknown(packet, facts, payload, digest, handler);
+                }
+            }
+            return;
+        }
+        tcp::count(flow, packet, direction, facts.flags);
+        let class = flow.class;
+        if is_synack {
+            self.counters.synack += 1;
+            tcp::synack_on_flow(flow, &mut env!(self), segment, handler);
+        } else {
+            tcp::segment(flow, &mut env!(self), segment, handler);
+        }
+        self.after(slot, class, handler);
+    }
+
+    /// What a packet may have changed about a flow's timers.
+    fn after(&mut self, slot: u32, class: Class, handler: &H) {
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        let id = (slot, flow.generation);
+        if flow.class != class && flow.class == Class::TcpClosed {
+            self.wheel.arm(flow.last.plus(self.config.timeout(flow.class)), id);
+        }
+        if !flow.listed && wants_tick(flow, handler) {
+            flow.listed = true;
+            self.listed.push(id);
+        }
+    }
+
+    /// A TCP packet with a right checksum of no tracked flow.
+    fn unknown(&mut self, packet: &Packet, facts: &TcpFacts, payload: &[u8], digest: u64, handler: &mut H) {
+        let has = |flag: u8| facts.flags & flag != 0;
+        if has(flags::SYN) && !has(flags::ACK) {
+            self.counters.syn += u64::from(self.syn(packet, facts, payload, digest, handler));
+            return;
+        }
+        if has(flags::SYN) {
+            let answered = self.half_open.take(packet, |entry| answers(entry, packet, facts));
+            if let Some(entry) = answered {
+                self.promote(&entry, packet, facts, payload, digest, handler);
+            } else if self.half_open.waits_for(packet) {
+                self.counters.synack += 1;
+                self.counters.synack_wrong_ack += 1;
+            } else {
+                // Captured before its SYN, or the SYN was not captured.
+                let slot = self.begin(packet, Class::TcpNew, packet.side.other(), handler);
+                self.resume(slot, packet, facts, payload, digest, handler);
+            }
+            return;
+        }
+        if !has(flags::ACK) && !has(flags::RST) {
+            self.counters.no_ack_flag += 1;
+            return;
+        }
+        if let Some(entry) = self.half_open.take(packet, |entry| continues(entry, packet, facts)) {
+            self.promote(&entry, packet, facts, payload, digest, handler);
+            return;
+        }
+        if self.half_open.waits_for(packet) {
+            // Somebody answers for the server without knowing the client's number.
+            if has(flags::RST) {
+                self.counters.rst += 1;
+                self.counters.rst_invalid += 1;
+            } else if has(flags::FIN) {
+                self.counters.fin_invalid += 1;
+            } else {
+                self.counters.invalid_ack += 1;
+            }
+            return;
+        }
+        if packet.payload_wire_len == 0 || has(flags::RST) {
+            self.counters.stray_segments += 1;
+            return;
+        }
+        self.counters.midstream_pickup += 1;
+        let slot = self.begin(packet, Class::TcpNew, likely_client(packet), handler);
+        if let Some(flow) = self.flows.get_mut(slot) {
+            flow.midstream = true;
+        }
+        self.resume(slot, packet, facts, payload, digest, handler);
+    }
+
+    /// A SYN of no flow; false for the copy of a known one.
+    fn syn(&mut self, packet: &Packet, facts: &TcpFacts, payload: &[u8], digest: u64, handler: &mut H) -> bool {
+        if packet.payload_wire_len == 0 {
+            return self.remember_syn(packet, facts, digest);
+        }
+        self.counters.data_on_syn += 1;
+        let slot = self.begin(packet, Class::TcpNew, packet.side, handler);
+        let cause = cause_of(packet);
+        if let Some(flow) = self.flows.get_mut(slot) {
+            let direction = Direction::ToServer;
+            flow.tcp.get_mut(direction).recent.remember(digest, packet.time);
+            *flow.vlan.get_mut(direction) = Some(packet.vlan);
+            tcp::count(flow, packet, direction, facts.flags);
+            tcp::anchor_syn(flow, &mut env!(self), &Segment { packet, facts, payload, direction, cause: &cause });
+        }
+        self.after(slot, Class::TcpNew, handler);
+        true
+    }
+
+    fn remember_syn(&mut self, packet: &Packet, facts: &TcpFacts, digest: u64) -> bool {
+        match self.half_open.classify(packet, facts, digest) {
+            Known::Duplicate => {
+                self.counters.duplicate_packet += 1;
+                return false;
+            }
+            Known::Again => {
+                self.counters.retransmission += 1;
+                return true;
+            }
+            Known::Different => self.counters.syn_resent_different += 1,
+            Known::New => {}
+        }
+        self.counters.half_open_evicted += u64::from(self.half_open.insert(packet, facts, digest));
+        true
+    }
+
+    /// A remembered SYN becomes a flow, because `packet` continues it.
+    fn promote(
+        &mut self,
+        entry: &super::HalfOpen,
+        packet: &Packet,
+        facts: &TcpFacts,
+        payload: &[u8],
+        digest: u64,
+        handler: &mut H,
+    ) {
+        // Both sides sent a SYN: who sent the first is the client (RFC 9293 §3.5, figure 8).
+        let both = self.half_open.take(packet, |other| {
+            other.client == packet.side && facts.flags & flags::SYN != 0 && other.seq == facts.seq && entry.client != packet.side
+        });
+        let (first, second) = match &both {
+            Some(other) if other.number < entry.number => (other, Some(entry)),
+            Some(other) => (entry, Some(other)),
+            None => (entry, None),
+        };
+        let slot = self.begin(packet, Class::TcpNew, first.client, handler);
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        flow.start = first.time;
+        flow.first_number = first.number;
+        flow.file = first.file;
+        flow.id = flow_id(self.seed, packet.hash, first.time, first.number);
+        tcp::anchor_from_half_open(flow, first);
+        if let Some(second) = second {
+            tcp::anchor_from_half_open(flow, second);
+        }
+        self.resume(slot, packet, facts, payload, digest, handler);
+    }
+
+    /// Gives a new flow the packet for which it was made.
+    fn resume(&mut self, slot: u32, packet: &Packet, facts: &TcpFacts, payload: &[u8], digest: u64, handler: &mut H) {
+        let Some(flow) = self.flows.get(slot) else { return };
+        let cause = cause_of(packet);
+        let segment = Segment { packet, facts, payload, direction: flow.direction(packet.side), cause: &cause };
+        self.known(slot, &segment, digest, handler);
+    }
+
+    fn udp(&mut self, packet: &Packet, transport: &[u8], payload: &[u8], handler: &mut H) {
+        if !self.has_right_checksum(packet, transport) {
+            return;
+        }
+        let word = |at: usize| transport.get(at..).and_then(<[u8]>::first_chunk::<4>).map_or(0, |word| u32::from_be_bytes(*word));
+        let facts = TcpFacts { seq: word(4), ack: word(8), ..TcpFacts::default() };
+        let digest = tcp::digest(packet, &facts, transport);
+        let selected = self.select(packet, |_, _| true, digest);
+        if selected.as_ref().is_some_and(|selected| selected.copy) {
+            self.counters.duplicate_packet += 1;
+            return;
+        }
+        let slot = match selected {
+            Some(selected) => selected.slot,
+            None => self.begin(packet, Class::UdpNew, packet.side, handler),
+        };
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        let direction = flow.direction(packet.side);
+        self.datagram_counts(slot, packet, direction, Class::UdpEstablished);
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        let half = flow.tcp.get_mut(direction);
+        half.recent.remember(digest, packet.time);
+        if !payload.is_empty() && !half.is_bypassed() {
+            let offset = half.datagram(payload.len());
+            self.counters.delivered_bytes += payload.len() as u64;
+            let view = flow.view();
+            let interest = handler.data(&view, &mut flow.app, direction, offset, payload, &cause_of(packet));
+            if interest == Interest::Bypass {
+                self.counters.bypassed += 1;
+                flow.tcp.get_mut(direction).bypass();
+            }
+        }
+        self.after(slot, Class::UdpEstablished, handler);
+    }
+
+    /// ICMP and the rest: counts only.
+    fn counted(&mut self, packet: &Packet, class: Class, handler: &mut H) {
+        let slot = match self.select(packet, |_, _| true, 0) {
+            Some(selected) => selected.slot,
+            None => self.begin(packet, class, packet.side, handler),
+        };
+        let Some(flow) = self.flows.get(slot) else { return };
+        let direction = flow.direction(packet.side);
+        self.datagram_counts(slot, packet, direction, class);
+    }
+
+    fn datagram_counts(&mut self, slot: u32, packet: &Packet, direction: Direction, established: Class) {
+        let Some(flow) = self.flows.get_mut(slot) else { return };
+        tcp::count(flow, packet, direction, 0);
+        flow.vlan.get_mut(direction).get_or_insert(packet.vlan);
+        flow.tcp.get_mut(direction).see();
+        if flow.state == FlowState::New && flow.tcp.get(direction.reverse()).was_seen() {
+            flow.state = FlowState::Established;
+            flow.class = established;
+        }
+    }
+
+    /// Begins a flow; its first packet is not counted yet.
+    fn begin(&mut self, packet: &Packet, class: Class, client: Side, handler: &mut H) -> u32 {
+        if self.flows.active() >= self.config.max_flows {
+            self.evict(packet, handler);
+        }
+        self.cap_same_key(packet, handler);
+        self.counters.flows += 1;
+        match packet.transport {
+            Transport::Tcp(_) => self.counters.tcp_flows += 1,
+            Transport::Udp => self.counters.udp_flows += 1,
+            Transport::Icmp(..) | Transport::Other => self.counters.other_flows += 1,
+        }
+        let same_key =
+            self.index.find(packet.hash, |&slot| self.flows.get(slot).is_some_and(|flow| flow.key == packet.key)).copied();
+        let behind = same_key.and_then(|head| self.flows.get(head)).map_or(NONE, |flow| flow.same_key);
+        let slot = self.flows.insert(Flow {
+            key: packet.key,
+            hash: packet.hash,
+            id: flow_id(self.seed, packet.hash, packet.time, packet.number),
+            start: packet.time,
+            last: packet.time,
+            first_number: packet.number,
+            file: packet.file,
+            same_key: behind,
+            generation: 0,
+            vlan: PerDirection::default(),
+            client,
+            class,
+            state: FlowState::New,
+            handshake: false,
+            midstream: false,
+            in_use: true,
+            listed: false,
+            counts: PerDirection::default(),
+            tcp: PerDirection { to_server: Half::default(), to_client: Half::default() },
+            app: H::App::default(),
+        });
+        if let Some(head) = same_key.and_then(|head| self.flows.get_mut(head)) {
+            head.same_key = slot;
+        } else {
+            let flows = &self.flows;
+            self.index.insert_unique(packet.hash, slot, |&slot| flows.get(slot).map_or(0, |flow| flow.hash));
+        }
+        if let Some(flow) = self.flows.get(slot) {
+            self.wheel.arm(flow.last.plus(self.config.timeout(class)), (slot, flow.generation));
+        }
+        slot
+    }
+
+    /// Keeps the flows of one key few: the list of them is walked for each packet.
+    fn cap_same_key(&mut self, packet: &Packet, handler: &mut H) {
+        let Some(&head) = self.index.find(packet.hash, |&slot| self.flows.get(slot).is_some_and(|flow| flow.key == packet.key))
+        else {
+            return;
+        };
+        let chain = || Chain { flows: &self.flows, slot: head };
+        if chain().count() < MAX_SAME_KEY {
+            return;
+        }
+        if let Some((oldest, _)) = chain().min_by_key(|(_, flow)| (flow.last, flow.first_number)) {
+            self.counters.flows_evicted += 1;
+            self.end(oldest, EndReason::Forced, &cause_of(packet), handler);
+        }
+    }
+
+    /// Ends the flow of a sample that was idle longest; one that matters only where all do.
+    fn evict(&mut self, packet: &Packet, handler: &mut H) {
+        let slots = self.flows.slots();
+        let mut best: Option<(bool, PacketTime, u32)> = None;
+        let mut seen = 0;
+        for _ in 0..slots {
+            if seen == EVICTION_SAMPLE {
+                break;
+            }
+            self.hand = if self.hand + 1 < slots { self.hand + 1 } else { 0 };
+            let Some(flow) = self.flows.get(self.hand).filter(|flow| flow.in_use) else { continue };
+            seen += 1;
+            let candidate = (handler.is_precious(&flow.app), flow.last, self.hand);
+            best = Some(best.map_or(candidate, |best| best.min(candidate)));
+        }
+        if let Some((_, _, slot)) = best {
+            self.counters.flows_evicted += 1;
+            self.end(slot, EndReason::Forced, &cause_of(packet), handler);
+        }
+    }
+
+    /// Ends a flow: both streams, then the flow.
+    fn end(&mut self, slot: u32, reason: EndReason, cause: &Cause, handler: &mut H) {
+        let Some(flow) = self.flows.get_mut(slot).filter(|flow| flow.in_use) else { return };
+        for direction in Direction::BOTH {
+            tcp::finish_direction(flow, &mut env!(self), direction, StreamEnd::Cut, cause, handler);
+        }
+        let sides = [flow.tcp.to_server.was_seen(), flow.tcp.to_client.was_seen()];
+        if matches!(flow.class, Class::TcpNew | Class::TcpEstablished | Class::TcpClosed) && sides != [true, true] {
+            self.counters.r#async += 1;
+        }
+        self.counters.flows_ended += 1;
+        let app = core::mem::take(&mut flow.app);
+        let view = flow.view();
+        let (key, hash) = (flow.key, flow.hash);
+        handler.flow_end(&view, app, reason, cause);
+        self.unlink(slot, &key, hash);
+        self.flows.remove(slot);
+    }
+
+    fn unlink(&mut self, slot: u32, key: &FlowKey, hash: u64) {
+        let behind = self.flows.get(slot).map_or(NONE, |flow| flow.same_key);
+        let flows = &self.flows;
+        let Ok(mut entry) = self.index.find_entry(hash, |&head| flows.get(head).is_some_and(|flow| flow.key == *key)) else {
+            return;
+        };
+        let head = *entry.get();
+        if head == slot {
+            if behind == NONE {
+                entry.remove();
+            } else {
+                *entry.get_mut() = behind;
+            }
+            return;
+        }
+        let before = Chain { flows: &self.flows, slot: head }.find(|(_, flow)| flow.same_key == slot).map(|(before, _)| before);
+        if let Some(before) = before.and_then(|before| self.flows.get_mut(before)) {
+            before.same_key = behind;
+        }
+    }
+
+    /// Time has passed: everything that waits is looked at. The same packets and ticks give the same calls, always.
+    pub fn tick(&mut self, cause: &Cause, handler: &mut H) {
+        let mut listed = core::mem::take(&mut self.listed);
+        listed.retain(|&(slot, generation)| {
+            let Some(flow) = self.flows.get_mut(slot).filter(|flow| flow.in_use && flow.generation == generation) else {
+                return false;
+            };
+            let class = flow.class;
+            tcp::hole_tick(flow, &mut env!(self), cause, handler);
+            tcp::expire_held(flow, &mut env!(self), cause.time);
+            let view = flow.view();
+            flow.listed = handler.tick(&view, &mut flow.app, cause) || wants_tick(flow, handler);
+            if flow.class != class && flow.class == Class::TcpClosed {
+                self.wheel.arm(cause.time.plus(self.config.timeout(flow.class)), (slot, generation));
+            }
+            flow.listed
+        });
+        listed.append(&mut self.listed);
+        self.listed = listed;
+        let mut due = core::mem::take(&mut self.due);
+        self.wheel.due(cause.time, &mut due);
+        for (slot, generation) in due.drain(..) {
+            let Some(flow) = self.flows.get(slot).filter(|flow| flow.in_use && flow.generation == generation) else { continue };
+            let deadline = flow.last.plus(self.config.timeout(flow.class));
+            if deadline < cause.time {
+                self.end(slot, EndReason::Timeout, cause, handler);
+            } else {
+                self.wheel.arm(deadline, (slot, generation));
+            }
+        }
+        self.due = due;
+        let patience = u64::try_from(self.config.tcp_half_open.as_nanos()).unwrap_or(u64::MAX);
+        let before = PacketTime::from_nanos(cause.time.as_nanos().saturating_sub(patience));
+        self.counters.half_open_expired += self.half_open.expire(before);
+    }
+
+    /// The capture is over: ends all flows, in the order in which they began.
+    pub fn finish(&mut self, cause: &Cause, handler: &mut H) {
+        let mut all: Vec<(u64, u32)> = (0..self.flows.slots())
+            .filter_map(|slot| self.flows.get(slot).filter(|flow| flow.in_use).map(|flow| (flow.first_number, slot)))
+            .collect();
+        all.sort_unstable();
+        for (_, slot) in all {
+            self.end(slot, EndReason::Shutdown, cause, handler);
+        }
+    }
+}
+
+struct Selected {
+    slot: u32,
+    /// It looks like a copy of a packet that was seen.
+    copy: bool,
+}
+
+/// The flows of one key.
+struct Chain<'a, A> {
+    flows: &'a Slab<A>,
+    slot: u32,
+}
+
+impl<'a, A: Default> Iterator for Chain<'a, A> {
+    type Item = (u32, &'a Flow<A>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let flow = self.flows.get(self.slot)?;
+        let slot = core::mem::replace(&mut self.slot, flow.same_key);
+        Some((slot, flow))
+    }
+}
+
+fn wants_tick<H: StreamHandler>(flow: &Flow<H::App>, handler: &H) -> bool {
+    flow.tcp.to_server.is_waiting() || flow.tcp.to_client.is_waiting() || handler.wants_tick(&flow.app)
+}
+
+/// A SYN-ACK that acknowledges the attempt.
+fn answers(entry: &super::HalfOpen, packet: &Packet, facts: &TcpFacts) -> bool {
+    entry.client != packet.side && facts.ack == entry.seq.wrapping_add(1)
+}
+
+/// Any other packet that continues the attempt: the rest of the handshake was not captured, or it is refused.
+fn continues(entry: &super::HalfOpen, packet: &Packet, facts: &TcpFacts) -> bool {
+    let begin = entry.seq.wrapping_add(1);
+    let number = if entry.client == packet.side { facts.seq } else { facts.ack };
+    let near = number.wrapping_sub(begin) <= NEAR;
+    if facts.flags & flags::RST != 0 {
+        return number == begin && (entry.client == packet.side || facts.flags & flags::ACK != 0);
+    }
+    near
+}
+
+/// Who most likely began a conversation whose beginning is not known: the side with the higher port, else the sender.
+fn likely_client(packet: &Packet) -> Side {
+    let (low, high) = (packet.key.endpoint_port(Side::Low), packet.key.endpoint_port(Side::High));
+    match low.cmp(&high) {
+        core::cmp::Ordering::Less => Side::High,
+        core::cmp::Ordering::Greater => Side::Low,
+        core::cmp::Ordering::Equal => packet.side,
+    }
+}
+
+const fn cause_of(packet: &Packet) -> Cause {
+    Cause { time: packet.time, number: packet.number, file: packet.file, file_number: packet.file_number }
+}
+
+/// A flow's id: from its key's hash, its start and its first packet, never from a VLAN.
+fn flow_id(seed: u64, hash: u64, start: PacketTime, first_number: u64) -> FlowId {
+    let word = hash ^ start.as_nanos().rotate_left(17) ^ first_number.rotate_left(41);
+    let product = u128::from(word ^ seed) * u128::from(0x9e37_79b9_7f4a_7c15_u64 | 1);
+    FlowId::from_hash((product >> 64) as u64 ^ product as u64)
+}
