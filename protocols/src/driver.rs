@@ -28,6 +28,8 @@ struct Lane {
     /// The layer is done with this direction: bytes go through to the next layer.
     through: bool,
     closed: bool,
+    /// Bytes went by before the protocol was known.
+    missed: u64,
 }
 
 enum State {
@@ -123,7 +125,10 @@ impl Driver {
         let left = std::mem::take(&mut lane.buffer);
         match &mut layer.state {
             // A first message with a hole in it cannot be recognised; the other direction still may be.
-            State::Probing => lane.through = true,
+            State::Probing => {
+                lane.through = true;
+                lane.missed += missing + left.len() as u64;
+            }
             State::Parsing(parser) => {
                 let mut inner = LayerSink::new(out, &mut self.confirmed);
                 let answer = parser.gap(direction, &left, missing, &mut inner);
@@ -172,7 +177,10 @@ impl Driver {
     fn feed(&mut self, from: usize, direction: Direction, mut bytes: &[u8], out: &mut dyn Sink) {
         let mut from = from;
         while !bytes.is_empty() {
-            let Some(level) = self.entry(from, direction) else { return };
+            let Some(level) = self.entry(from, direction) else {
+                self.note_missed(direction, bytes.len());
+                return;
+            };
             let Some(layer) = self.layers.get_mut(level) else { return };
             let lane = layer.lanes.get_mut(direction);
             let passed_over = usize::try_from(lane.skip).unwrap_or(usize::MAX).min(bytes.len());
@@ -390,6 +398,9 @@ impl Driver {
                 layer.lanes.to_client.through = false;
                 let early = std::mem::take(&mut layer.lanes.get_mut(direction.reverse()).buffer);
                 let seen = seen.to_vec();
+                for each in Direction::BOTH {
+                    self.tell_missed(level, each, out);
+                }
                 if !early.is_empty() {
                     self.feed(level, direction.reverse(), &early, out);
                 }
@@ -403,9 +414,31 @@ impl Driver {
                     layer.state = State::Dead;
                     layer.lanes = PerDirection::default();
                 } else {
-                    layer.lanes.get_mut(direction).through = true;
+                    let seen = seen.len() as u64;
+                    let lane = layer.lanes.get_mut(direction);
+                    lane.through = true;
+                    lane.missed += seen;
                 }
             }
+        }
+    }
+
+    /// Bytes that no layer took: should the other direction tell what this flow is, its parser must know of them.
+    fn note_missed(&mut self, direction: Direction, len: usize) {
+        if let Some(Layer { state: State::Probing, lanes, .. }) = self.layers.last_mut() {
+            lanes.get_mut(direction).missed += len as u64;
+        }
+    }
+
+    fn tell_missed(&mut self, level: usize, direction: Direction, out: &mut dyn Sink) {
+        let Some(Layer { state: State::Parsing(parser), lanes, .. }) = self.layers.get_mut(level) else { return };
+        let missed = std::mem::take(&mut lanes.get_mut(direction).missed);
+        if missed == 0 {
+            return;
+        }
+        let mut inner = LayerSink::new(out, &mut self.confirmed);
+        if let Err(error) = parser.gap(direction, &[], missed, &mut inner) {
+            self.give_up(level, direction, error, out);
         }
     }
 }

@@ -129,3 +129,36 @@ pub fn run_every_truncation(script: &[(Direction, Vec<u8>)], step: usize) {
         drop(run(&cut));
     }
 }
+
+/// A conversation of `protocols/fixtures`: a line a turn, `>` to the server and `<` to the client, in hex.
+///
+/// # Errors
+/// There is no such file, or a line of it is not in this form.
+pub fn fixture(name: &str) -> std::io::Result<Script> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).with_extension("txt");
+    let text = std::fs::read_to_string(path)?;
+    text.lines().map(|line| turn(line).ok_or_else(|| std::io::Error::other(format!("not a turn: {line}")))).collect()
+}
+
+fn turn(line: &str) -> Option<(Direction, Vec<u8>)> {
+    let (arrow, hex) = line.split_once(' ')?;
+    let direction = if arrow == ">" { Direction::ToServer } else { Direction::ToClient };
+    Some((direction, data_encoding::HEXLOWER.decode(hex.as_bytes()).ok()?))
+}
+
+/// The names of all conversations of `protocols/fixtures`, in order.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn fixture_names() -> std::io::Result<Vec<String>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            names.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        }
+    }
+    names.sort();
+    Ok(names)
+}

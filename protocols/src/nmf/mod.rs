@@ -1,24 +1,35 @@
-//! Not written yet.
+//! .NET message framing ([MC-NMF]): the net.tcp transport of WCF, on which Veeam's service listens.
+//!
+//! ```text
+//! client  = version mode via encoding *upgrade preamble-end *envelope end       duplex, simplex, singleton-unsized
+//!         / version mode via encoding payload                                   singleton-sized
+//! server  = *upgrade-response preamble-ack *envelope end / fault
+//! upgrade = upgrade-request, then the stream goes on inside TLS (application/ssl-tls) or [MS-NNS] (application/negotiate)
+//! ```
+//! Envelopes are decoded up to `Limits::max_message`; what is longer gives its head. The in-band dictionary of each
+//! direction is followed over all messages. After a gap the next envelope is looked for; strings that were lost are not
+//! guessed. Veeam's invocations are handed on to [`crate::veeam`].
 
+pub mod anomaly;
+mod codec;
+mod exchange;
+mod parser;
+mod record;
+mod resync;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
+pub use anomaly::is_violation;
 pub use transaction::{Exchange, Session, Stage, Transaction};
 
-use crate::contract::{Advance, Limits, ParseError, Parser, Probe, Protocol, Sink};
+use crate::contract::Protocol;
 use crate::registry::AppProto;
 
 /// The registered protocol.
-pub static PROTOCOL: Protocol =
-    Protocol { app_proto: AppProto::Nmf, name: "nmf", probe: |_, _| Probe::No, parser: |_: &Limits| Box::new(Nothing) };
-
-struct Nothing;
-
-impl Parser for Nothing {
-    fn advance(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) -> Result<Advance, ParseError> {
-        Ok(Advance::Consumed)
-    }
-    fn gap(&mut self, _: backstop_types::Direction, _: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
-        Ok(Advance::Consumed)
-    }
-    fn close(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) {}
-}
+pub static PROTOCOL: Protocol = Protocol {
+    app_proto: AppProto::Nmf,
+    name: "nmf",
+    probe: resync::probe,
+    parser: |limits| Box::new(parser::NmfParser::new(limits)),
+};

@@ -1,6 +1,10 @@
 //! SOAP messages as a carrier hands them over: addressing and a bounded body tree ([SOAP 1.2], [WS-Addressing]).
 
+mod envelope;
+pub mod xml;
+
 use backstop_types::Fields;
+pub use envelope::message;
 
 /// An element of a body: qualified name, attributes, children. Bounded in depth, nodes and text by the reader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

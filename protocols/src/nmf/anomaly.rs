@@ -1,0 +1,44 @@
+//! What may be wrong with a net.tcp conversation. The names are written to EVE and never change.
+
+/// A framing version other than 1.x ([MC-NMF] 2.2.3.1).
+pub const BAD_VERSION: &str = "nmf_bad_version";
+/// A mode other than 1 to 4 (2.2.3.2).
+pub const BAD_MODE: &str = "nmf_bad_mode";
+/// A Via that is longer than any URI needs to be, or is no UTF-8 (2.2.3.3).
+pub const BAD_VIA: &str = "nmf_bad_via";
+/// A known encoding above 8 (2.2.3.4).
+pub const UNKNOWN_ENCODING: &str = "nmf_unknown_encoding";
+/// An upgrade that is neither TLS nor negotiation (2.2.3.5).
+pub const UNKNOWN_UPGRADE: &str = "nmf_unknown_upgrade";
+/// A record type that does not exist, or not at this place (2.2.1).
+pub const UNEXPECTED_RECORD: &str = "nmf_unexpected_record";
+/// A size of more than 31 bits (2.2.2).
+pub const BAD_SIZE: &str = "nmf_bad_size";
+/// A message larger than any service allows.
+pub const ENVELOPE_TOO_LARGE: &str = "nmf_envelope_too_large";
+/// A whole message that breaks its encoding.
+pub const MALFORMED_MESSAGE: &str = "nmf_malformed_message";
+/// A message with a document type or entities of its own.
+pub const FORBIDDEN_XML: &str = "nmf_forbidden_xml";
+/// A cap of ours on the in-band dictionary was reached.
+pub const DICTIONARY_LIMIT: &str = "nmf_dictionary_limit";
+/// A request of which a cap of ours left something out.
+pub const REQUEST_CUT: &str = "nmf_request_cut";
+
+/// Whether an anomaly is the peer's doing, not that of a gap, a truncated capture or a cap of ours.
+#[must_use]
+pub fn is_violation(name: &str) -> bool {
+    matches!(
+        name,
+        BAD_VERSION
+            | BAD_MODE
+            | BAD_VIA
+            | UNKNOWN_ENCODING
+            | UNKNOWN_UPGRADE
+            | UNEXPECTED_RECORD
+            | BAD_SIZE
+            | ENVELOPE_TOO_LARGE
+            | MALFORMED_MESSAGE
+            | FORBIDDEN_XML
+    )
+}
