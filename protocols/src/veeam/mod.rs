@@ -1,26 +1,44 @@
-//! Not written yet.
+//! Veeam's remote invocation on top of net.tcp and SOAP, as far as the public record of CVE-2023-27532 describes it.
+//!
+//! ```text
+//! SOAP body   <Invoke><scope/><method/><parameters>XML text</parameters></Invoke>
+//! parameters  <RemoteInvokeSpec ContextSessionId Scope Method><Params><Param ParamName ParamValue ParamType/>…
+//!             <…><DbGetDataTableRemoteInvokeSpec><SqlCommand>…
+//! ParamValue  base64 of a BinaryFormatter object
+//! ```
+//! Never probed: [`crate::nmf`] hands its exchanges on. Values that come back are counted, never kept.
 
+mod call;
+mod reply;
+#[cfg(test)]
+mod tests;
 mod tracker;
 mod transaction;
+mod value;
 
 pub use tracker::Tracker;
 pub use transaction::{Call, Param, Reply, ReplyKind, Spec, Stage, Transaction};
 
+use backstop_types::Direction;
+
 use crate::contract::{Advance, Limits, ParseError, Parser, Probe, Protocol, Sink};
 use crate::registry::AppProto;
 
-/// The registered protocol.
+/// The registered protocol: a name for transactions and records, without a parser of its own.
 pub static PROTOCOL: Protocol =
-    Protocol { app_proto: AppProto::Veeam, name: "veeam", probe: |_, _| Probe::No, parser: |_: &Limits| Box::new(Nothing) };
+    Protocol { app_proto: AppProto::Veeam, name: "veeam", probe: |_, _| Probe::No, parser: |_: &Limits| Box::new(HandedOn) };
 
-struct Nothing;
+/// Nothing reaches it: invocations come out of net.tcp, not out of a stream.
+struct HandedOn;
 
-impl Parser for Nothing {
-    fn advance(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) -> Result<Advance, ParseError> {
+impl Parser for HandedOn {
+    fn advance(&mut self, _: Direction, _: &[u8], _: &mut dyn Sink) -> Result<Advance, ParseError> {
         Ok(Advance::Consumed)
     }
-    fn gap(&mut self, _: backstop_types::Direction, _: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
+
+    fn gap(&mut self, _: Direction, _: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
         Ok(Advance::Consumed)
     }
-    fn close(&mut self, _: backstop_types::Direction, _: &[u8], _: &mut dyn Sink) {}
+
+    fn close(&mut self, _: Direction, _: &[u8], _: &mut dyn Sink) {}
 }

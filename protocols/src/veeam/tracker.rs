@@ -1,32 +1,58 @@
 //! Follows the exchanges of one net.tcp session that are Veeam invocations.
 
+use std::collections::VecDeque;
+
+use super::transaction::{Call, Reply, Transaction};
+use super::{Stage, call, reply};
 use crate::contract::{Limits, Sink};
 use crate::soap::Message;
 
 /// The invocations of one session that wait for their reply.
 pub struct Tracker {
     limits: Limits,
+    waiting: VecDeque<(u64, Call)>,
 }
 
 impl Tracker {
     /// A tracker for a new session.
     #[must_use]
     pub const fn new(limits: &Limits) -> Self {
-        Self { limits: *limits }
+        Self { limits: *limits, waiting: VecDeque::new() }
     }
 
-    /// A request was decoded: says [`Stage::Requested`](super::Stage) where it is an invocation.
+    /// A request was decoded: says [`Stage::Requested`] where it is an invocation.
     pub fn request(&mut self, tx_id: u64, message: &Message, out: &mut dyn Sink) {
-        let _ = (tx_id, message, out, self.limits);
+        let Some(call) = call::decode(tx_id, message, &self.limits, out) else { return };
+        tell(tx_id, Stage::Requested, &call, None, out);
+        if self.waiting.len() >= self.limits.max_pending.max(1)
+            && let Some((oldest, call)) = self.waiting.pop_front()
+        {
+            tell(oldest, Stage::Unanswered, &call, None, out);
+        }
+        self.waiting.push_back((tx_id, call));
     }
 
     /// The reply to a request was decoded.
     pub fn reply(&mut self, tx_id: u64, message: &Message, out: &mut dyn Sink) {
-        let _ = (tx_id, message, out);
+        if let Some(call) = self.take(tx_id) {
+            let reply = reply::decode(message, &self.limits);
+            tell(tx_id, Stage::Answered, &call, Some(&reply), out);
+        }
     }
 
     /// No reply to a request will be seen.
     pub fn unanswered(&mut self, tx_id: u64, out: &mut dyn Sink) {
-        let _ = (tx_id, out);
+        if let Some(call) = self.take(tx_id) {
+            tell(tx_id, Stage::Unanswered, &call, None, out);
+        }
     }
+
+    fn take(&mut self, tx_id: u64) -> Option<Call> {
+        let at = self.waiting.iter().position(|(known, _)| *known == tx_id)?;
+        self.waiting.remove(at).map(|(_, call)| call)
+    }
+}
+
+fn tell(tx_id: u64, stage: Stage, call: &Call, reply: Option<&Reply>, out: &mut dyn Sink) {
+    out.transaction(&crate::Transaction::Veeam(Transaction { tx_id, stage, call, reply }));
 }

@@ -1,0 +1,212 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+use backstop_types::{Fields, Value};
+
+use super::*;
+use crate::soap::{Element, Fault, Message, Node};
+use crate::testing::{self, Event, Recorder};
+
+/// A Guid in BinaryFormatter form, in base64, as the public proof of concept sends it.
+const GUID: &str = "AAEAAAD/////AQAAAAAAAAAEAQAAAAtTeXN0ZW0uR3VpZAsAAAACX2ECX2ICX2MCX2QCX2UCX2YCX2cCX2gCX2kCX2oCX2sAAAAAAAAAAAAAAAgHBwICAgICAgICtGlVDLvbLBFsgfi+SLEX6ws=";
+
+fn element(name: &str, children: Vec<Node>) -> Element {
+    Element { name: name.to_owned(), children, ..Element::default() }
+}
+
+fn text(name: &str, value: &str) -> Node {
+    Node::Element(element(name, vec![Node::Text(value.to_owned())]))
+}
+
+fn invoke(method: &str, parameters: &str) -> Message {
+    Message {
+        action: Some("http://tempuri.org/IRemoteInvokeService/Invoke".to_owned()),
+        body: Some(element(
+            "Invoke",
+            vec![text("scope", "DatabaseManager"), text("method", method), text("parameters", parameters)],
+        )),
+        ..Message::default()
+    }
+}
+
+fn answer(result: Vec<Node>) -> Message {
+    Message {
+        body: Some(element("InvokeResponse", vec![Node::Element(element("InvokeResult", result))])),
+        wire_len: 99,
+        ..Message::default()
+    }
+}
+
+/// All Veeam records of a request and its reply.
+fn exchange(request: &Message, reply: Option<&Message>) -> (Vec<Fields>, Recorder) {
+    let mut recorder = Recorder::default();
+    let mut tracker = Tracker::new(&Limits::default());
+    tracker.request(4, request, &mut recorder);
+    match reply {
+        Some(reply) => tracker.reply(4, reply, &mut recorder),
+        None => tracker.unanswered(4, &mut recorder),
+    }
+    let told = recorder.transactions().map(|(_, fields)| fields.clone()).collect();
+    (told, recorder)
+}
+
+fn get<'a>(fields: &'a Fields, path: &[&str]) -> Option<&'a Value> {
+    let (first, rest) = path.split_first()?;
+    let value = fields.get(first)?;
+    if rest.is_empty() {
+        return Some(value);
+    }
+    if let Value::Object(inner) = value { get(inner, rest) } else { None }
+}
+
+fn shown(fields: &Fields, path: &[&str]) -> String {
+    match get(fields, path) {
+        Some(Value::Text(text)) => text.to_string(),
+        Some(other) => format!("{other:?}"),
+        None => String::new(),
+    }
+}
+
+#[test]
+fn a_call_names_contract_operation_scope_method_and_parameters() {
+    let parameters = format!(
+        "<RemoteInvokeSpec ContextSessionId=\"s\" Scope=\"Service\" Method=\"CredentialsDbScopeFindCredentials\"><Params>\
+         <Param ParamName=\"credsId\" ParamValue=\"{GUID}\" ParamType=\"System.String\"></Param></Params></RemoteInvokeSpec>"
+    );
+    let (told, recorder) = exchange(&invoke("CredentialsDbScopeFindCredentials", &parameters), None);
+    assert_eq!(told.len(), 2);
+    for (path, expected) in [
+        ("contract", "IRemoteInvokeService"),
+        ("operation", "Invoke"),
+        ("scope", "DatabaseManager"),
+        ("method", "CredentialsDbScopeFindCredentials"),
+        ("spec", "RemoteInvokeSpec"),
+        ("context_session_id", "s"),
+    ] {
+        assert_eq!(shown(&told[0], &[path]), expected);
+    }
+    let Some(Value::List(params)) = told[0].get("params") else { panic!("no parameters") };
+    let Value::Object(param) = &params[0] else { panic!("no object") };
+    assert_eq!(shown(param, &["value"]), "0c5569b4-dbbb-112c-6c81-f8be48b117eb");
+    assert!(recorder.events.iter().any(|event| matches!(event, Event::Content(layers, _, _) if layers == &["veeam.parameters"])));
+}
+
+#[test]
+fn the_sql_of_a_data_table_call_is_unescaped() {
+    let parameters = "<RemoteInvokeSpec ContextSessionId='s'><DbGetDataTableRemoteInvokeSpec><SqlCommand>EXEC \
+                      xp_cmdshell &apos;whoami&apos;;</SqlCommand></DbGetDataTableRemoteInvokeSpec></RemoteInvokeSpec>";
+    let (told, recorder) = exchange(&invoke("GetDataTable", parameters), None);
+    assert_eq!(shown(&told[0], &["sql"]), "EXEC xp_cmdshell 'whoami';");
+    assert_eq!(shown(&told[0], &["spec"]), "DbGetDataTableRemoteInvokeSpec");
+    assert!(recorder.events.iter().any(|event| matches!(event, Event::Content(layers, _, _) if layers == &["veeam.sql"])));
+}
+
+#[test]
+fn other_contracts_are_no_calls() {
+    let mut message = invoke("CredentialsDbScopeGetAllCreds", "");
+    message.action = Some("http://tempuri.org/IOtherService/Invoke".to_owned());
+    assert!(exchange(&message, None).0.is_empty());
+    message.action = None;
+    assert!(exchange(&message, None).0.is_empty());
+}
+
+#[test]
+fn a_spec_tells_a_call_whose_action_is_lost() {
+    let mut message = invoke("#7", "<RemoteInvokeSpec Scope='Service' Method='CredentialsDbScopeGetAllCreds'/>");
+    message.action = Some("#5".to_owned());
+    let (told, _) = exchange(&message, None);
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn the_method_of_another_argument_is_not_the_method() {
+    let (told, _) = exchange(
+        &invoke(
+            "LogWrite",
+            "<RemoteInvokeSpec Method='LogWrite'><Params><Param ParamName='text' ParamValue='CredentialsDbScopeGetAllCreds'/></Params></RemoteInvokeSpec>",
+        ),
+        None,
+    );
+    assert_eq!(shown(&told[0], &["method"]), "LogWrite");
+}
+
+#[test]
+fn a_reply_is_a_fault_empty_or_a_value() {
+    let request = invoke("m", "");
+    let kind = |reply: &Message| shown(&exchange(&request, Some(reply)).0[1], &["reply", "kind"]);
+    let fault = Message { fault: Some(Fault { code: "s:Sender".to_owned(), reason: "denied".to_owned() }), ..Message::default() };
+    assert_eq!(kind(&fault), "fault");
+    assert_eq!(kind(&Message::default()), "empty");
+    assert_eq!(kind(&answer(vec![])), "empty");
+    let mut nil = element("InvokeResult", vec![Node::Text("x".to_owned())]);
+    nil.attributes.push(("nil".to_owned(), "true".to_owned()));
+    let nil = Message { body: Some(element("InvokeResponse", vec![Node::Element(nil)])), ..Message::default() };
+    assert_eq!(kind(&nil), "empty");
+    let written = |text: &str| answer(vec![Node::Text(text.to_owned())]);
+    assert_eq!(kind(&written("<CommonInvokeRetVal><Params></Params></CommonInvokeRetVal>")), "empty");
+    assert_eq!(
+        kind(&written("<CommonInvokeRetVal><Params><Param ParamName='retVal' ParamValue=''/></Params></CommonInvokeRetVal>")),
+        "empty"
+    );
+    assert_eq!(
+        kind(&written("<CommonInvokeRetVal><Params><Param ParamName='retVal' ParamValue='AAEC'/></Params></CommonInvokeRetVal>")),
+        "value"
+    );
+    assert_eq!(kind(&written("plain")), "value");
+}
+
+#[test]
+fn secrets_are_never_told() {
+    let secret = "hunter2-in-the-clear";
+    let parameters = format!(
+        "<RemoteInvokeSpec Method='m'><Params><Param ParamName='Password' ParamValue='{secret}'/></Params></RemoteInvokeSpec>"
+    );
+    let (told, _) = exchange(&invoke("m", &parameters), Some(&answer(vec![Node::Text(secret.to_owned())])));
+    assert!(!format!("{told:?}").contains(secret));
+}
+
+#[test]
+fn entities_and_document_types_in_the_parameters_are_refused() {
+    let bomb = "<!DOCTYPE a [<!ENTITY x 'xxxxxxxxxx'><!ENTITY y '&x;&x;&x;'>]><RemoteInvokeSpec Method='&y;'/>";
+    let (told, _) = exchange(&invoke("m", bomb), None);
+    assert_eq!(told[0].get("truncated"), Some(&Value::Bool(true)));
+    assert_eq!(shown(&told[0], &["spec"]), "");
+}
+
+#[test]
+fn waiting_calls_are_bounded() {
+    let mut recorder = Recorder::default();
+    let mut tracker = Tracker::new(&Limits { max_pending: 2, ..Limits::default() });
+    for tx_id in 0..10 {
+        tracker.request(tx_id, &invoke("m", ""), &mut recorder);
+    }
+    assert_eq!(recorder.transactions().count(), 10 + 8);
+}
+
+/// What the manifest of the captures says of them, read from the wire.
+#[test]
+fn real_attacks_are_read_with_method_reply_and_number_of_credentials() {
+    let calls = |name: &str| -> Vec<Fields> {
+        testing::run(&testing::fixture(name).unwrap())
+            .transactions()
+            .filter(|(of, _)| *of == AppProto::Veeam)
+            .map(|(_, fields)| fields.clone())
+            .filter(|fields| fields.get("reply").is_some())
+            .collect()
+    };
+    let dump = calls("nmf_dotnet_2");
+    let all: Vec<_> = dump.iter().filter(|call| shown(call, &["method"]) == "CredentialsDbScopeGetAllCreds").collect();
+    assert_eq!(all.len(), 1);
+    assert_eq!(shown(all[0], &["reply", "kind"]), "value");
+    assert_eq!(get(all[0], &["reply", "credential_count"]), Some(&Value::Uint(6)));
+    assert!(shown(all[0], &["reply", "class"]).starts_with("System.Collections.Generic.List`1"));
+    let lookups: Vec<_> = dump.iter().filter(|call| shown(call, &["method"]) == "CredentialsDbScopeFindCredentials").collect();
+    assert_eq!(lookups.len(), 5);
+    assert!(lookups.iter().all(|call| get(call, &["reply", "credential_count"]) == Some(&Value::Uint(1))));
+    assert!(!format!("{dump:?}").contains("inventedplaceholder") && !format!("{dump:?}").contains("invented-placeholder"));
+
+    let sql = calls("nmf_sql_0");
+    assert!(sql.iter().any(|call| shown(call, &["sql"]).contains("EXEC xp_cmdshell 'whoami'")), "{sql:?}");
+    for name in ["nmf_mention_0", "nmf_mention_1"] {
+        assert!(calls(name).iter().all(|call| !shown(call, &["method"]).starts_with("CredentialsDbScope")), "{name}");
+    }
+}
