@@ -3,6 +3,7 @@
 //! A detector sees typed transactions, matches and the roles of both ends; it never sees packets, JSON, files or sockets.
 
 mod config;
+pub mod content;
 mod context;
 pub mod correlate;
 pub mod finding;

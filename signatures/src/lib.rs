@@ -8,11 +8,13 @@
 mod cache;
 mod engine;
 mod error;
+#[cfg_attr(not(feature = "yara"), allow(dead_code, reason = "only an engine reads rules"))]
 mod info;
 mod matches;
 mod prefilter;
 mod ruleset;
 mod scanner;
+#[cfg_attr(not(feature = "yara"), allow(dead_code, reason = "only an engine reads rules"))]
 mod source;
 mod window;
 

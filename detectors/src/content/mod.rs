@@ -1,0 +1,3 @@
+//! Decoding of content, whatever carried it. No detection here: detectors ask, this answers.
+
+pub mod sql;

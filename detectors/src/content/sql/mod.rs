@@ -1,0 +1,20 @@
+//! SQL as an attacker writes it: tokens, folded constants, and the calls that a batch makes.
+//!
+//! ```text
+//! text ─► tokens (comments, quotes, escapes) ─► statements ─► calls with constant arguments
+//!                                                   └─► text that is run as SQL (EXEC, sp_executesql, DO): the same again
+//! ```
+//! For T-SQL and PostgreSQL at once: which of the two a text is, nobody says. Nothing is matched on raw text, so a word in
+//! a comment, a literal or a quoted name is not what it looks like. Depth, output and tokens are bounded; the work is
+//! linear in the text and in what is unfolded from it.
+
+mod conditions;
+mod fold;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod token;
+
+pub use conditions::{Hit, conditions};
+pub use statement::{Argument, Call, Script, script};
+pub use token::{Token, tokens};
