@@ -93,6 +93,12 @@ impl Driver {
         self.layers.iter().all(|layer| matches!(layer.state, State::Dead))
     }
 
+    /// What the outermost layer carries is ciphertext: the raw stream says nothing.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.layers.first().is_some_and(|layer| layer.app_proto == Some(AppProto::Tls))
+    }
+
     /// Still looking at the first bytes.
     #[must_use]
     pub fn is_probing(&self) -> bool {

@@ -47,6 +47,23 @@ pub struct ScanCounters {
     pub matches_dropped: u64,
 }
 
+impl ScanCounters {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &Self) {
+        self.scans += other.scans;
+        self.scanned_bytes += other.scanned_bytes;
+        self.prefiltered += other.prefiltered;
+        self.prefiltered_bytes += other.prefiltered_bytes;
+        self.matches += other.matches;
+        self.timeouts += other.timeouts;
+        self.failures += other.failures;
+        self.depth_reached += other.depth_reached;
+        self.overlaps_dropped += other.overlaps_dropped;
+        self.contents_cut += other.contents_cut;
+        self.matches_dropped += other.matches_dropped;
+    }
+}
+
 /// Buffers of the streams of one worker: recycled, and bounded together.
 #[derive(Debug, Default)]
 pub struct BufferPool {

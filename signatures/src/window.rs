@@ -57,7 +57,6 @@ pub struct StreamScan {
     /// Rule number and the place after which it is new, of the set `generation`.
     reported: Vec<(u32, u64)>,
     generation: u32,
-    decoded: bool,
     depth_reached: bool,
     failed: bool,
 }
@@ -72,7 +71,6 @@ impl StreamScan {
             max_depth: limits.max_depth,
             reported: Vec::new(),
             generation: 0,
-            decoded: false,
             depth_reached: false,
             failed: false,
         }
@@ -84,11 +82,6 @@ impl StreamScan {
         if self.position < self.max_depth {
             self.depth_reached = false;
         }
-    }
-
-    /// Whether a parser understands the stream from here on: rules of scope `undecoded` are silent then. Flush before a change.
-    pub fn set_decoded(&mut self, decoded: bool) {
-        self.decoded = decoded;
     }
 
     /// Whether bytes wait for a flush.
@@ -260,7 +253,6 @@ impl StreamScan {
         }
         let mut report = Report {
             reported: &mut self.reported,
-            decoded: self.decoded,
             once: rules.limits.once,
             base,
             window,
@@ -298,7 +290,6 @@ fn shrink(pending: &mut Pending, scanner: &mut Scanner<'_>, overlap: usize) {
 /// Turns hits in one window into matches, each place once.
 struct Report<'a> {
     reported: &'a mut Vec<(u32, u64)>,
-    decoded: bool,
     once: bool,
     base: u64,
     window: &'a [u8],
@@ -309,7 +300,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn rule(&mut self, number: u32, info: &Arc<RuleInfo>, hit: &Hit<'_, '_>) {
-        if info.scope == Scope::Content || (self.decoded && info.scope == Scope::Undecoded) {
+        if info.scope == Scope::Content {
             return;
         }
         let known = self.reported.iter().position(|(n, _)| *n == number);

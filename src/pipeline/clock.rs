@@ -13,6 +13,7 @@ pub const TICK: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub struct Clock {
     next: Option<PacketTime>,
+    first: PacketTime,
     last: Cause,
 }
 
@@ -25,6 +26,9 @@ impl Clock {
             return None;
         }
         let first = self.next.is_none();
+        if first {
+            self.first = packet.time;
+        }
         self.next = Some(packet.time.plus(TICK));
         (!first).then_some(Cause { file_number: 0, ..self.last })
     }
@@ -37,6 +41,11 @@ impl Clock {
         self.next = Some(now.plus(TICK));
         self.last.time = now.max(self.last.time);
         Some(Cause { file_number: 0, ..self.last })
+    }
+
+    /// Time of the first packet.
+    pub fn first(&self) -> PacketTime {
+        self.first
     }
 
     /// The last packet seen.

@@ -24,6 +24,19 @@ pub struct Written {
     pub suppressed: u64,
 }
 
+/// What is left when all is written.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was counted.
+    pub written: Written,
+    /// Alerts for the table.
+    pub rows: Vec<AlertRow>,
+    /// Lines that could not be written …
+    pub lost: u64,
+    /// … and why.
+    pub error: Option<String>,
+}
+
 /// Writes events in order.
 pub struct Collector {
     settings: Arc<Settings>,
@@ -40,7 +53,7 @@ impl Collector {
     pub fn new(settings: &Arc<Settings>, output: Output) -> Self {
         Self {
             settings: Arc::clone(settings),
-            correlator: Correlator::new(settings.detect.clone()),
+            correlator: Correlator::new(Arc::clone(&settings.detect)),
             output,
             written: Written::default(),
             rows: Vec::new(),
@@ -85,6 +98,11 @@ impl Collector {
 
     fn finding(&mut self, raised: super::event::Raised) {
         let super::event::Raised { finding, flow, cause, app_proto } = raised;
+        if finding.update {
+            let settings = Arc::clone(&self.settings);
+            self.line(|out, _| eve::protocol::update(out, &settings.eve, &flow, &cause, &finding));
+            return;
+        }
         match self.correlator.admit(finding, cause.time) {
             Admit::Suppressed => self.written.suppressed += 1,
             Admit::Alert(finding) => {
@@ -127,9 +145,14 @@ impl Collector {
         self.written
     }
 
-    /// Ends the output: what was counted, the alerts for the table, and how many lines were lost.
-    pub fn finish(mut self) -> (Written, Vec<AlertRow>, u64) {
-        self.output.flush();
-        (self.written, self.rows, self.output.lost())
+    /// Nobody reads what is written any more.
+    pub fn is_closed(&self) -> bool {
+        self.output.is_closed()
+    }
+
+    /// Ends the output.
+    pub fn finish(self) -> Finished {
+        let (lost, error) = self.output.finish();
+        Finished { written: self.written, rows: self.rows, lost, error }
     }
 }

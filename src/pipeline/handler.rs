@@ -4,15 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
-use backstop_detectors::{Context, Findings, REGISTRY};
+use backstop_detectors::{Context, Findings, REGISTRY, Scanned};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction};
-use backstop_signatures::{Match, RuleSet, Scanner, Scope, StreamScan};
+use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PerDirection};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_state::{App, FlowState};
 use super::settings::Settings;
 use crate::eve;
+use crate::eve::anomaly::Told;
 
 /// Anomaly records a flow may write; further ones are counted only.
 const MAX_FLOW_ANOMALIES: u32 = 16;
@@ -26,22 +27,16 @@ backstop_capture::counters! {
         tls_flows,
         /// Flows whose first bytes no probe knew.
         unknown_flows,
-        /// Transactions decoded.
+        /// Transactions decoded, stages counted each.
         transactions,
+        /// TLS sessions recorded.
+        tls_transactions,
         /// Protocol violations and lost syncs.
         anomalies,
         /// Anomalies not written because their flow had written enough.
         anomalies_suppressed,
         /// Parsers that panicked: their flow is scanned on, not parsed.
         parser_panics,
-        /// Bytes given to raw-stream scans.
-        scanned_bytes,
-        /// Decoded contents scanned.
-        scanned_contents,
-        /// Scans that ran into their time limit.
-        scan_timeouts,
-        /// Directions no longer scanned because the depth was reached.
-        scan_depth_reached,
         /// Findings raised, before thresholds.
         findings,
         /// Matches of rules that do not apply where they were found.
@@ -79,10 +74,8 @@ impl<'r> Handler<'r> {
     }
 
     /// Counters so far.
-    pub fn counters(&self) -> AppCounters {
-        let mut counters = self.counters;
-        counters.scan_timeouts += self.scanner.timeouts();
-        counters
+    pub fn counters(&self) -> (AppCounters, ScanCounters) {
+        (self.counters, *self.scanner.counters())
     }
 
     fn order(&mut self, flow: &FlowView, cause: &Cause) -> Order {
@@ -124,7 +117,7 @@ impl<'r> Handler<'r> {
         }
         for finding in std::mem::take(&mut self.findings.findings) {
             self.counters.findings += 1;
-            state.alerted = true;
+            state.alerted |= !finding.update;
             let raised = Raised { finding, flow: *flow, cause: *cause, app_proto: state.app_proto };
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
@@ -134,14 +127,14 @@ impl<'r> Handler<'r> {
     /// Turns matches in the raw stream into findings.
     fn take_stream_matches(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, at: &Cause) {
         let mut matches = std::mem::take(&mut self.matches);
-        for found in matches.drain(..) {
-            let start = found.strings.iter().map(|string| string.offset).min().unwrap_or(0);
-            let end = found.strings.iter().map(|string| string.offset + string.length).max().unwrap_or(u64::MAX);
-            let decoded_elsewhere = found.rule.scope == Scope::Undecoded
-                && state.driver.is_some()
-                && state.app_proto.is_some()
-                && !state.undecoded.get(direction).touches(start, end);
-            if decoded_elsewhere {
+        for mut found in matches.drain(..) {
+            let understood = found.rule.scope == Scope::Undecoded && state.app_proto.is_some();
+            if understood {
+                // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
+                let undecoded = state.undecoded.get(direction);
+                found.strings.retain(|string| undecoded.touches(string.offset, string.offset + string.length));
+            }
+            if understood && found.strings.is_empty() {
                 self.counters.matches_out_of_scope += 1;
                 continue;
             }
@@ -150,7 +143,7 @@ impl<'r> Handler<'r> {
             }
             let cause = state.last_data;
             let context = Self::context(&self.settings, flow, state, &cause);
-            let scanned = backstop_detectors::Scanned::Stream(direction);
+            let scanned = Scanned::Stream(direction);
             self.findings.findings.push(backstop_detectors::finding_for_match(&context, &found, &scanned));
             self.take_findings(flow, state, at, &cause);
         }
@@ -178,36 +171,51 @@ impl<'r> Handler<'r> {
                     state.undecoded.get_mut(direction).lost(offset);
                 }
                 let settings = Arc::clone(&self.settings);
-                self.line(flow, cause, |out| {
-                    eve::anomaly::applayer(out, &settings.eve, flow, cause, state.app_proto, "PARSER_PANIC", Direction::ToServer);
-                });
+                let told = Told { event: "PARSER_PANIC", direction: Direction::ToServer, app_proto: state.app_proto };
+                self.line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, state.app_proto, &told));
             }
         }
     }
 
     fn scan(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, offset: u64, bytes: &[u8], cause: &Cause) -> bool {
-        let scan = state.scans.get_mut(direction);
-        if scan.is_done() {
-            return false;
-        }
-        self.counters.scanned_bytes += bytes.len() as u64;
-        let wants_more = scan.push(&mut self.scanner, offset, bytes, &mut self.matches);
-        if !wants_more {
-            self.counters.scan_depth_reached += 1;
-        }
+        let result = state.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
         self.take_stream_matches(flow, state, direction, cause);
-        wants_more
+        match result {
+            Ok(interest) => interest == ScanInterest::More,
+            Err(error) => {
+                self.scan_failed(flow, state, direction, error, cause);
+                false
+            }
+        }
     }
 
-    fn flush(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, cause: &Cause) {
-        state.scans.get_mut(direction).flush(&mut self.scanner, &mut self.matches);
+    fn flush(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, flush: Flush, cause: &Cause) {
+        let result = state.scans.get_mut(direction).flush(&mut self.scanner, flush, &mut self.matches);
         self.take_stream_matches(flow, state, direction, cause);
+        if let Err(error) = result {
+            self.scan_failed(flow, state, direction, error, cause);
+        }
+    }
+
+    /// A scan without a result must not pass in silence: its payload was not looked at.
+    fn scan_failed(&mut self, flow: &FlowView, state: &FlowState, direction: Direction, error: ScanError, cause: &Cause) {
+        let event = match error {
+            ScanError::Timeout => "SCAN_TIMEOUT",
+            _ => "SCAN_FAILED",
+        };
+        self.stream_anomaly(flow, state, direction, event, cause);
+    }
+
+    fn stream_anomaly(&mut self, flow: &FlowView, state: &FlowState, direction: Direction, event: &str, cause: &Cause) {
+        let settings = Arc::clone(&self.settings);
+        let told = Told { event, direction, app_proto: state.app_proto };
+        self.line(flow, cause, |out| eve::anomaly::stream(out, &settings.eve, flow, cause, &told));
     }
 
     fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
         app.0.get_or_insert_with(|| {
             let driver = (flow.proto == IpProto::TCP).then(|| Driver::new(self.settings.limits));
-            let scan = || StreamScan::new(&self.settings.scan);
+            let scan = || StreamScan::new(self.scanner.rules().limits());
             Box::new(FlowState::new(driver, PerDirection { to_server: scan(), to_client: scan() }))
         })
     }
@@ -228,8 +236,8 @@ impl StreamHandler for Handler<'_> {
         *state.offset.get_mut(direction) = offset;
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
         *state.offset.get_mut(direction) = offset + bytes.len() as u64;
-        if state.app_proto.is_some() {
-            state.scans.get_mut(direction).set_unlimited();
+        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
+            state.scans.get_mut(direction).set_max_depth(None);
         }
         let scanning = self.scan(flow, state, direction, offset, bytes, cause);
         if scanning || state.driver.is_some() { Interest::Continue } else { Interest::Bypass }
@@ -238,38 +246,34 @@ impl StreamHandler for Handler<'_> {
     fn gap(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, len: u64, cause: &Cause) -> Interest {
         let state = self.state(flow, app);
         *state.offset.get_mut(direction) = offset;
-        self.flush(flow, state, direction, cause);
+        self.flush(flow, state, direction, Flush::End, cause);
         self.parse(flow, state, cause, |driver, sink| driver.gap(direction, len, sink));
         *state.offset.get_mut(direction) = offset + len;
-        state.scans.get_mut(direction).gap(offset + len);
         if !std::mem::replace(state.gap_told.get_mut(direction), true) {
-            let settings = Arc::clone(&self.settings);
-            self.line(flow, cause, |out| eve::anomaly::stream(out, &settings.eve, flow, cause, state.app_proto, "stream.reassembly_gap", direction));
+            self.stream_anomaly(flow, state, direction, "stream.reassembly_gap", cause);
         }
-        if state.driver.is_some() || !state.scans.get(direction).is_done() { Interest::Continue } else { Interest::Bypass }
+        let scanning = state.scans.get(direction).interest() == ScanInterest::More;
+        if state.driver.is_some() || scanning { Interest::Continue } else { Interest::Bypass }
     }
 
-    fn conflict(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, _used: &[u8], other: &[u8], cause: &Cause) {
+    /// The copy that the receiver does not take is no stream content: it is told that there was one, once a direction.
+    fn conflict(&mut self, flow: &FlowView, app: &mut App, direction: Direction, _: u64, _: &[u8], _: &[u8], cause: &Cause) {
         let state = self.state(flow, app);
         if !std::mem::replace(state.conflict_told.get_mut(direction), true) {
-            let settings = Arc::clone(&self.settings);
-            self.line(flow, cause, |out| {
-                eve::anomaly::stream(out, &settings.eve, flow, cause, state.app_proto, "stream.overlap_different_data", direction);
-            });
+            self.stream_anomaly(flow, state, direction, "stream.overlap_different_data", cause);
         }
-        let _ = (offset, other);
     }
 
     fn end_of_stream(&mut self, flow: &FlowView, app: &mut App, direction: Direction, _: StreamEnd, cause: &Cause) {
         let Some(state) = app.0.as_deref_mut() else { return };
         self.parse(flow, state, cause, |driver, sink| driver.close(direction, sink));
-        self.flush(flow, state, direction, cause);
+        self.flush(flow, state, direction, Flush::End, cause);
     }
 
     fn tick(&mut self, flow: &FlowView, app: &mut App, cause: &Cause) -> bool {
         let Some(state) = app.0.as_deref_mut() else { return false };
         for direction in Direction::BOTH {
-            self.flush(flow, state, direction, cause);
+            self.flush(flow, state, direction, Flush::More, cause);
         }
         let settings = Arc::clone(&self.settings);
         let about = state.last_data;
@@ -287,8 +291,8 @@ impl StreamHandler for Handler<'_> {
 
     fn wants_tick(&self, app: &App) -> bool {
         app.0.as_deref().is_some_and(|state| {
-            state.scans.to_server.is_pending()
-                || state.scans.to_client.is_pending()
+            state.scans.to_server.has_pending()
+                || state.scans.to_client.has_pending()
                 || state.detectors.iter().any(|detector| detector.wants_tick())
         })
     }
@@ -298,7 +302,7 @@ impl StreamHandler for Handler<'_> {
         let mut summary = eve::flow::Summary::default();
         if let Some(state) = app.0.as_deref_mut() {
             for direction in Direction::BOTH {
-                self.flush(flow, state, direction, cause);
+                self.flush(flow, state, direction, Flush::End, cause);
             }
             let settings = Arc::clone(&self.settings);
             let about = state.last_data;
@@ -354,6 +358,7 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         if transaction.is_record() {
             self.state.transactions += 1;
+            self.handler.counters.tls_transactions += u64::from(transaction.app_proto() == AppProto::Tls);
             let (flow, cause) = (self.flow, self.cause);
             self.handler.line(flow, cause, |out| eve::protocol::write(out, &settings.eve, flow, cause, transaction));
         }
@@ -374,23 +379,23 @@ impl Sink for FlowSink<'_, '_> {
         }
         self.state.anomalies += 1;
         let (flow, cause) = (self.flow, self.cause);
-        self.handler.line(flow, cause, |out| {
-            let event = anomaly.event.to_ascii_uppercase();
-            eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &event, anomaly.direction);
-        });
+        let event = anomaly.event.to_ascii_uppercase();
+        let told = Told { event: &event, direction: anomaly.direction, app_proto: self.state.app_proto };
+        self.handler.line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &told));
     }
 
     fn content(&mut self, content: Content<'_>) {
-        self.handler.counters.scanned_contents += 1;
         let mut matches = Vec::new();
-        self.handler.scanner.scan_content(content.bytes, &mut matches);
+        if let Err(error) = self.handler.scanner.scan_content(content.bytes, &mut matches) {
+            self.handler.scan_failed(self.flow, self.state, content.direction, error, self.cause);
+        }
         let settings = Arc::clone(&self.handler.settings);
         for found in &matches {
             if !self.state.report_once(rule_identity(found), content.direction) {
                 continue;
             }
             let context = Handler::context(&settings, self.flow, self.state, self.cause);
-            let scanned = backstop_detectors::Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
+            let scanned = Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
             self.handler.findings.findings.push(backstop_detectors::finding_for_match(&context, found, &scanned));
         }
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);

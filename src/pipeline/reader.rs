@@ -125,11 +125,14 @@ impl Front {
     }
 
     fn totals(&self, source: &dyn Source, workers: WorkerStats) -> Totals {
-        Totals { decode: self.decode_counters(), source: source.stats(), workers, last: self.clock.last() }
-    }
-
-    fn decode_counters(&self) -> DecodeCounters {
-        *self.decoder.counters()
+        Totals {
+            decode: *self.decoder.counters(),
+            source: source.stats(),
+            workers,
+            first: self.clock.first(),
+            last: self.clock.last(),
+            memory_cap: self.memory_cap,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use backstop_capture::counters::StreamCounters;
 use backstop_capture::flow::FlowTable;
 use backstop_capture::handler::Cause;
 use backstop_capture::packet::Packet;
+use backstop_signatures::ScanCounters;
 
 use super::event::{Epoch, Phase};
 use super::handler::{AppCounters, Handler};
@@ -27,6 +28,8 @@ pub struct WorkerStats {
     pub streams: StreamCounters,
     /// Parsing, scanning, detection.
     pub app: AppCounters,
+    /// Scanning.
+    pub scan: ScanCounters,
     /// Flows tracked now.
     pub active: u64,
     /// Bytes held by flows and reassembly now.
@@ -38,6 +41,7 @@ impl WorkerStats {
     pub fn add(&mut self, other: &Self) {
         self.streams.add(&other.streams);
         self.app.add(&other.app);
+        self.scan.add(&other.scan);
         self.active += other.active;
         self.memory += other.memory;
     }
@@ -97,7 +101,8 @@ impl<'r> Worker<'r> {
 
     /// Counters so far.
     pub fn stats(&self) -> WorkerStats {
-        let mut stats = WorkerStats { app: self.handler.counters(), ..WorkerStats::default() };
+        let (app, scan) = self.handler.counters();
+        let mut stats = WorkerStats { app, scan, ..WorkerStats::default() };
         for table in self.tables.iter().flatten() {
             stats.streams.add(table.counters());
             stats.active += table.active() as u64;

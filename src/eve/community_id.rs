@@ -1,0 +1,46 @@
+//! Community ID version 1, seed 0: joins our records to those of Zeek, Suricata and firewalls.
+//!
+//! base64(SHA-1(seed ‖ low address ‖ high address ‖ protocol ‖ 0 ‖ low port ‖ high port)), ends ordered by address, then port.
+
+use backstop_types::{FlowKey, IpProto, Side};
+use data_encoding::BASE64;
+use sha1::{Digest, Sha1};
+
+/// The id of a flow, `1:` and 28 characters.
+pub fn community_id(key: &FlowKey) -> String {
+    let mut hash = Sha1::new();
+    hash.update([0, 0]);
+    for address in key.raw_addresses() {
+        hash.update(if key.is_ipv4() { address.get(12..).unwrap_or_default() } else { address.as_slice() });
+    }
+    let proto = key.proto();
+    hash.update([proto.0, 0]);
+    if matches!(proto, IpProto::TCP | IpProto::UDP | IpProto::SCTP) {
+        for side in [Side::Low, Side::High] {
+            hash.update(key.endpoint_port(side).to_be_bytes());
+        }
+    }
+    let mut id = String::with_capacity(30);
+    id.push_str("1:");
+    BASE64.encode_append(&hash.finalize(), &mut id);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use backstop_types::Endpoint;
+
+    fn id(proto: IpProto, source: (&str, u16), destination: (&str, u16)) -> String {
+        let end = |(addr, port): (&str, u16)| Endpoint::new(addr.parse().unwrap(), port);
+        community_id(&FlowKey::new(proto, end(source), end(destination)).0)
+    }
+
+    /// The baseline values of the specification's own test data.
+    #[test]
+    fn the_values_of_the_specification() {
+        assert_eq!(id(IpProto::TCP, ("128.232.110.120", 34855), ("66.35.250.204", 80)), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        assert_eq!(id(IpProto::TCP, ("66.35.250.204", 80), ("128.232.110.120", 34855)), "1:LQU9qZlK+B5F3KDmev6m5PMibrg=");
+        assert_eq!(id(IpProto::UDP, ("192.168.1.52", 54585), ("8.8.8.8", 53)), "1:d/FP5EW3wiY1vCndhwleRRKHowQ=");
+    }
+}

@@ -1,0 +1,48 @@
+//! `sensor_stats`: every counter of ours, by layer. Not in Suricata's schema, so a record of its own.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::time::Timestamp;
+use super::{EveSettings, write_line};
+use crate::pipeline::collector::Written;
+use crate::pipeline::stats::Totals;
+
+#[derive(Serialize)]
+struct Record<'a> {
+    timestamp: Timestamp,
+    event_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    sensor_stats: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+}
+
+/// Writes the record.
+pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written: &Written) {
+    let scan = &totals.workers.scan;
+    let scan = [
+        ("scans", scan.scans),
+        ("scanned_bytes", scan.scanned_bytes),
+        ("prefiltered", scan.prefiltered),
+        ("prefiltered_bytes", scan.prefiltered_bytes),
+        ("matches", scan.matches),
+        ("timeouts", scan.timeouts),
+        ("failures", scan.failures),
+        ("depth_reached", scan.depth_reached),
+        ("overlaps_dropped", scan.overlaps_dropped),
+        ("contents_cut", scan.contents_cut),
+        ("matches_dropped", scan.matches_dropped),
+    ];
+    let output = [("lines", written.lines), ("alerts", written.alerts), ("alerts_suppressed", written.suppressed)];
+    let sensor_stats = BTreeMap::from([
+        ("decode", totals.decode.iter().collect()),
+        ("stream", totals.workers.streams.iter().collect()),
+        ("app", totals.workers.app.iter().collect()),
+        ("scan", BTreeMap::from(scan)),
+        ("output", BTreeMap::from(output)),
+    ]);
+    let record =
+        Record { timestamp: Timestamp(totals.last.time), event_type: "sensor_stats", host: settings.host.as_deref(), sensor_stats };
+    write_line(out, &record);
+}

@@ -1,0 +1,47 @@
+//! Decoded facts as JSON.
+
+use backstop_types::{Fields, Value};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+/// Facts to be written.
+pub struct Json<'a>(pub &'a Fields);
+
+struct JsonValue<'a>(&'a Value);
+
+/// Suricata's schema wants no empty list, and an empty object says nothing.
+fn is_written(value: &Value) -> bool {
+    match value {
+        Value::List(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.0.iter().filter(|(_, value)| is_written(value)) {
+            map.serialize_entry(name, &JsonValue(value))?;
+        }
+        map.end()
+    }
+}
+
+impl Serialize for JsonValue<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Uint(value) => serializer.serialize_u64(*value),
+            Value::Int(value) => serializer.serialize_i64(*value),
+            Value::Text(value) => serializer.serialize_str(value),
+            Value::List(list) => {
+                let mut seq = serializer.serialize_seq(None)?;
+                for value in list {
+                    seq.serialize_element(&JsonValue(value))?;
+                }
+                seq.end()
+            }
+            Value::Object(fields) => Json(fields).serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Everything that packets are processed with, fixed for a run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backstop_capture::decode::DecodeConfig;
+use backstop_capture::flow::FlowConfig;
+use backstop_detectors::DetectConfig;
+use backstop_protocols::Limits;
+
+use super::worker::SHARDS;
+use crate::eve::EveSettings;
+
+/// Settings of a run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What is written.
+    pub eve: EveSettings,
+    /// What is detected.
+    pub detect: Arc<DetectConfig>,
+    /// Caps of parsers, a flow.
+    pub limits: Limits,
+    /// Caps of decoding.
+    pub decode: DecodeConfig,
+    /// Flow table and reassembly; the caps are those of the whole sensor.
+    pub flow: FlowConfig,
+    /// Keys of the hashes that attackers must not foresee; fixed in a replay, so that flow ids repeat.
+    pub seeds: [u64; 2],
+    /// Packet time between two statistics records; zero: only at the end.
+    pub stats_interval: Duration,
+    /// Worker threads; one works without threads.
+    pub workers: usize,
+    /// Packets come from an interface.
+    pub live: bool,
+}
+
+impl Settings {
+    /// The flow table of one shard: an even share of every cap.
+    pub fn flow_of_one_shard(&self) -> FlowConfig {
+        let share = |all: usize| all.div_ceil(SHARDS).max(1);
+        FlowConfig {
+            max_flows: share(self.flow.max_flows),
+            max_half_open: share(self.flow.max_half_open),
+            max_queued_bytes: share(self.flow.max_queued_bytes),
+            history_buffers: share(self.flow.history_buffers),
+            ..self.flow.clone()
+        }
+    }
+}
