@@ -1,2 +1,19 @@
-//! Backstop.
-fn main() {}
+//! Backstop: a network intrusion-detection sensor for attacks on backup servers.
+//!
+//! The binary wires the crates together: configuration, pipeline threads, EVE, outputs, command line. It parses nothing.
+
+mod cli;
+mod commands;
+mod config;
+mod eve;
+mod output;
+mod pipeline;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    commands::run(&cli::Cli::parse())
+}

@@ -49,7 +49,8 @@ impl StreamHandler for Streams {
 }
 
 fn replay(file: &Path, policy: OverlapPolicy) -> (Streams, BTreeMap<&'static str, u64>) {
-    let mut source = Inputs::open(&InputsConfig { paths: vec![file.to_owned()], filter: None }).unwrap();
+    let mut source =
+        Inputs::open(&InputsConfig { paths: vec![file.to_owned()], filter: None, ..InputsConfig::default() }).unwrap();
     let mut decoder = Decoder::new(DecodeConfig::default(), [1, 2]);
     let mut table = FlowTable::new(FlowConfig { default_policy: policy, ..FlowConfig::default() }, [1, 2]);
     let mut streams = Streams::default();

@@ -251,15 +251,8 @@ impl StreamScan {
             self.generation = rules.generation;
             self.reported.clear();
         }
-        let mut report = Report {
-            reported: &mut self.reported,
-            once: rules.limits.once,
-            base,
-            window,
-            matches: 0,
-            dropped: 0,
-            out,
-        };
+        let mut report =
+            Report { reported: &mut self.reported, once: rules.limits.once, base, window, matches: 0, dropped: 0, out };
         let result = scanner.scan(window, |number, info, hit| report.rule(number, info, hit));
         let (matches, dropped) = (report.matches, report.dropped);
         scanner.counters.matches = scanner.counters.matches.saturating_add(matches);

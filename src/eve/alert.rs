@@ -139,7 +139,10 @@ fn metadata<'a>(signature: &Signature<'a>, finding: &'a Finding, severity: u8) -
     set("confidence", vec![finding.confidence.as_str()]);
     set("outcome", vec![finding.outcome.as_str()]);
     set("stage", signature.stage.into_iter().collect());
-    set("signature_severity", vec![["Critical", "Major", "Minor"].get(usize::from(severity).wrapping_sub(1)).unwrap_or(&"Informational")]);
+    set(
+        "signature_severity",
+        vec![["Critical", "Major", "Minor"].get(usize::from(severity).wrapping_sub(1)).unwrap_or(&"Informational")],
+    );
     if finding.suspected {
         set("suspected", vec!["true"]);
     }

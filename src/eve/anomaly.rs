@@ -36,7 +36,14 @@ pub struct Told<'a> {
 }
 
 /// Writes a violation of an application protocol (`anomaly.type` `applayer`).
-pub fn applayer(out: &mut Vec<u8>, settings: &EveSettings, flow: &FlowView, cause: &Cause, violated: Option<AppProto>, told: &Told<'_>) {
+pub fn applayer(
+    out: &mut Vec<u8>,
+    settings: &EveSettings,
+    flow: &FlowView,
+    cause: &Cause,
+    violated: Option<AppProto>,
+    told: &Told<'_>,
+) {
     if !settings.types.anomaly {
         return;
     }

@@ -21,40 +21,44 @@ struct Record<'a> {
 }
 
 /// Writes the record of a transaction, where its type is written.
-pub fn write(out: &mut Vec<u8>, settings: &EveSettings, flow: &FlowView, cause: &Cause, transaction: &Transaction<'_>) {
-    let app_proto = transaction.app_proto();
-    if settings.types.protocol(app_proto) {
-        object(out, settings, flow, cause, app_proto, transaction.tx_id(), &transaction.fields());
+pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) {
+    let of = transaction.app_proto();
+    if settings.types.protocol(of) {
+        object(out, settings, about, of, transaction.tx_id(), &transaction.fields());
     }
 }
 
 /// Writes what brings an earlier alert of the same flow up to date: a record of the protocol that its evidence is of, with an
 /// object `update` that names the signature.
-pub fn update(out: &mut Vec<u8>, settings: &EveSettings, flow: &FlowView, cause: &Cause, finding: &Finding) {
+pub fn update(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, finding: &Finding) {
     let MetaRef::Builtin(meta) = finding.meta else { return };
     let evidence = PROTOCOLS.iter().find_map(|protocol| match finding.context.get(protocol.name) {
         Some(Value::Object(fields)) => Some((protocol.app_proto, fields)),
         _ => None,
     });
-    let Some((app_proto, fields)) = evidence.filter(|(app_proto, _)| settings.types.protocol(*app_proto)) else { return };
+    let Some((of, fields)) = evidence.filter(|(of, _)| settings.types.protocol(*of)) else { return };
     let mut fields = fields.clone();
     fields.set("update", Fields::new().with("signature_id", meta.sid).with("outcome", finding.outcome.as_str()));
-    object(out, settings, flow, cause, app_proto, finding.tx_id, &fields);
+    object(out, settings, about, of, finding.tx_id, &fields);
 }
 
-fn object(
-    out: &mut Vec<u8>,
-    settings: &EveSettings,
-    flow: &FlowView,
-    cause: &Cause,
-    app_proto: AppProto,
-    tx_id: Option<u64>,
-    fields: &Fields,
-) {
-    let name = app_proto.name();
+/// Which flow and packet a record is about.
+#[derive(Clone, Copy)]
+pub struct About<'a> {
+    /// The flow.
+    pub flow: &'a FlowView,
+    /// The packet.
+    pub cause: &'a Cause,
+    /// The flow's protocol.
+    pub app_proto: Option<AppProto>,
+}
+
+fn object(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, of: AppProto, tx_id: Option<u64>, fields: &Fields) {
+    let About { flow, cause, app_proto } = about;
+    let name = of.name();
     let common = Common::of_flow(settings, name, cause.time, flow)
         .caused_by(settings, cause)
         .transaction(tx_id)
-        .protocol(Some(app_proto));
+        .protocol(app_proto.or(Some(of)));
     write_line(out, &Record { common, object: BTreeMap::from([(name, Json(fields))]) });
 }

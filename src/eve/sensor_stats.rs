@@ -42,7 +42,11 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("scan", BTreeMap::from(scan)),
         ("output", BTreeMap::from(output)),
     ]);
-    let record =
-        Record { timestamp: Timestamp(totals.last.time), event_type: "sensor_stats", host: settings.host.as_deref(), sensor_stats };
+    let record = Record {
+        timestamp: Timestamp(totals.last.time),
+        event_type: "sensor_stats",
+        host: settings.host.as_deref(),
+        sensor_stats,
+    };
     write_line(out, &record);
 }

@@ -92,7 +92,8 @@ impl Output {
                 self.waiting.clear();
             }
             Err(error) => {
-                let whole = self.waiting.get(..done).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let whole =
+                    self.waiting.get(..done).unwrap_or_default().iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
                 let written = if self.cut_off(done - whole) { whole } else { done };
                 self.waiting.drain(..written);
                 if self.error.is_none() {

@@ -21,7 +21,12 @@ impl Clock {
     /// The tick that runs before this packet, if one is due.
     pub fn before(&mut self, packet: &Packet) -> Option<Cause> {
         let due = self.next.is_none_or(|next| packet.time >= next);
-        self.last = Cause { time: packet.time.max(self.last.time), number: packet.number, file: packet.file, file_number: packet.file_number };
+        self.last = Cause {
+            time: packet.time.max(self.last.time),
+            number: packet.number,
+            file: packet.file,
+            file_number: packet.file_number,
+        };
         if !due {
             return None;
         }

@@ -7,6 +7,7 @@ use backstop_detectors::{Admit, Correlator, Fact};
 use super::event::{Epoch, Event, Order};
 use super::settings::Settings;
 use crate::eve;
+use crate::eve::protocol::About;
 use crate::output::file::Output;
 use crate::table::AlertRow;
 
@@ -100,7 +101,9 @@ impl Collector {
         let super::event::Raised { finding, flow, cause, app_proto } = raised;
         if finding.update {
             let settings = Arc::clone(&self.settings);
-            self.line(|out, _| eve::protocol::update(out, &settings.eve, &flow, &cause, &finding));
+            self.line(|out, _| {
+                eve::protocol::update(out, &settings.eve, About { flow: &flow, cause: &cause, app_proto }, &finding)
+            });
             return;
         }
         match self.correlator.admit(finding, cause.time) {

@@ -14,6 +14,7 @@ use super::flow_state::{App, FlowState};
 use super::settings::Settings;
 use crate::eve;
 use crate::eve::anomaly::Told;
+use crate::eve::protocol::About;
 
 /// Anomaly records a flow may write; further ones are counted only.
 const MAX_FLOW_ANOMALIES: u32 = 16;
@@ -177,7 +178,15 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn scan(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, offset: u64, bytes: &[u8], cause: &Cause) -> bool {
+    fn scan(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        direction: Direction,
+        offset: u64,
+        bytes: &[u8],
+        cause: &Cause,
+    ) -> bool {
         let result = state.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
         self.take_stream_matches(flow, state, direction, cause);
         match result {
@@ -230,7 +239,15 @@ fn rule_identity(found: &Match) -> u64 {
 impl StreamHandler for Handler<'_> {
     type App = App;
 
-    fn data(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, bytes: &[u8], cause: &Cause) -> Interest {
+    fn data(
+        &mut self,
+        flow: &FlowView,
+        app: &mut App,
+        direction: Direction,
+        offset: u64,
+        bytes: &[u8],
+        cause: &Cause,
+    ) -> Interest {
         let state = self.state(flow, app);
         state.last_data = *cause;
         *state.offset.get_mut(direction) = offset;
@@ -359,8 +376,8 @@ impl Sink for FlowSink<'_, '_> {
         if transaction.is_record() {
             self.state.transactions += 1;
             self.handler.counters.tls_transactions += u64::from(transaction.app_proto() == AppProto::Tls);
-            let (flow, cause) = (self.flow, self.cause);
-            self.handler.line(flow, cause, |out| eve::protocol::write(out, &settings.eve, flow, cause, transaction));
+            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto };
+            self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
         }
     }
 
@@ -381,7 +398,8 @@ impl Sink for FlowSink<'_, '_> {
         let (flow, cause) = (self.flow, self.cause);
         let event = anomaly.event.to_ascii_uppercase();
         let told = Told { event: &event, direction: anomaly.direction, app_proto: self.state.app_proto };
-        self.handler.line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &told));
+        self.handler
+            .line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &told));
     }
 
     fn content(&mut self, content: Content<'_>) {

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use backstop_capture::batch::Batch;
-use backstop_capture::counters::DecodeCounters;
 use backstop_capture::decode::Decoder;
 use backstop_capture::handler::Cause;
-use backstop_capture::source::{Fill, Source, SourceError, SourceStats};
+use backstop_capture::source::{Fill, Source, SourceError};
 use backstop_signatures::RuleSet;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -24,7 +23,7 @@ use super::worker::{Worker, WorkerStats, shard_of};
 const CHANNEL_DEPTH: usize = 8;
 
 /// What the program wants to be told and to say while packets flow.
-pub trait Driver {
+pub trait Observer {
     /// Called after each batch.
     fn progress(&mut self, source: &dyn Source);
     /// True when the output file is to be opened again.
@@ -62,12 +61,12 @@ pub fn run(
     rules: &RuleSet,
     collector: &mut Collector,
     stop: &AtomicBool,
-    driver: &mut dyn Driver,
+    observer: &mut dyn Observer,
 ) -> RunEnd {
     if settings.workers <= 1 {
-        inline(source, settings, rules, collector, stop, driver)
+        inline(source, settings, rules, collector, stop, observer)
     } else {
-        threaded(source, settings, rules, collector, stop, driver)
+        threaded(source, settings, rules, collector, stop, observer)
     }
 }
 
@@ -78,6 +77,7 @@ struct Front {
     stats: StatsClock,
     batch: Batch,
     ticks: Vec<(usize, Cause)>,
+    memory_cap: u64,
 }
 
 enum Next {
@@ -94,6 +94,7 @@ impl Front {
             stats: StatsClock::new(settings.stats_interval),
             batch: Batch::default(),
             ticks: Vec::new(),
+            memory_cap: settings.flow.max_queued_bytes as u64,
         }
     }
 
@@ -142,7 +143,7 @@ fn inline(
     rules: &RuleSet,
     collector: &mut Collector,
     stop: &AtomicBool,
-    driver: &mut dyn Driver,
+    observer: &mut dyn Observer,
 ) -> RunEnd {
     let mut front = Front::new(settings);
     let mut worker = Worker::new(settings, rules, 0, 1);
@@ -158,21 +159,30 @@ fn inline(
             let totals = front.totals(source, worker.stats());
             super::stats::write(collector, &totals);
         }
-        after_batch(settings, collector, source, driver);
+        after_batch(settings, collector, source, observer, stop);
     };
     worker.finish(&front.clock.last(), &mut epoch);
     collector.epoch(std::slice::from_mut(&mut epoch));
     RunEnd { totals: front.totals(source, worker.stats()), error }
 }
 
-fn after_batch(settings: &Settings, collector: &mut Collector, source: &dyn Source, driver: &mut dyn Driver) {
-    if driver.wants_reopen() {
+fn after_batch(
+    settings: &Settings,
+    collector: &mut Collector,
+    source: &dyn Source,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) {
+    if collector.is_closed() {
+        stop.store(true, Ordering::Relaxed);
+    }
+    if observer.wants_reopen() {
         collector.reopen();
     }
     if settings.live {
         collector.flush();
     }
-    driver.progress(source);
+    observer.progress(source);
 }
 
 /// The channels to and from the workers.
@@ -271,7 +281,7 @@ fn threaded(
     rules: &RuleSet,
     collector: &mut Collector,
     stop: &AtomicBool,
-    driver: &mut dyn Driver,
+    observer: &mut dyn Observer,
 ) -> RunEnd {
     let count = settings.workers.min(super::worker::SHARDS);
     thread::scope(|scope| {
@@ -297,7 +307,7 @@ fn threaded(
             if let Some(stats) = stats.filter(|_| stats_due) {
                 super::stats::write(collector, &front.totals(source, stats));
             }
-            after_batch(settings, collector, source, driver);
+            after_batch(settings, collector, source, observer, stop);
         };
         let last = front.clock.last();
         let stats = crew.send(&front, collector, true, Some(last)).unwrap_or_default();
@@ -305,7 +315,14 @@ fn threaded(
     })
 }
 
-fn worker_loop(settings: &Arc<Settings>, rules: &RuleSet, index: usize, count: usize, work: &Receiver<Work>, done: &Sender<Done>) {
+fn worker_loop(
+    settings: &Arc<Settings>,
+    rules: &RuleSet,
+    index: usize,
+    count: usize,
+    work: &Receiver<Work>,
+    done: &Sender<Done>,
+) {
     let mut worker = Worker::new(settings, rules, index, count);
     for Work { batch, ticks, mut epoch, snapshot, finish } in work {
         worker.run(&batch, &ticks, &mut epoch);

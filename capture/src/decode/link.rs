@@ -22,6 +22,12 @@ mod ethertype {
 }
 pub(super) use ethertype::{ERSPAN_2, ERSPAN_3};
 
+/// Whether frames of a link type can be decoded.
+#[must_use]
+pub const fn is_known_link(link_type: i32) -> bool {
+    matches!(link_type, 0 | 1 | 9 | 12 | 14 | 50 | 101 | 108 | 113 | 228 | 229 | 276)
+}
+
 impl Decoder {
     pub(super) fn link(
         &mut self,

@@ -17,6 +17,7 @@ use core::net::IpAddr;
 
 use backstop_types::{Endpoint, FlowKey, IpProto};
 pub use hash::FlowHasher;
+pub use link::is_known_link;
 
 use crate::batch::{Batch, Frame};
 use crate::counters::DecodeCounters;

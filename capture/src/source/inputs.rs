@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use backstop_types::{PacketTime, Secret};
 
@@ -24,6 +24,8 @@ pub struct InputsConfig {
     pub paths: Vec<PathBuf>,
     /// A BPF expression.
     pub filter: Option<String>,
+    /// Ends a wait for standard input when set.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// A file that plays, with its next frame when files are merged.
@@ -46,6 +48,7 @@ pub struct Inputs {
     problems: Vec<SourceError>,
     secrets: Vec<Secret<Vec<u8>>>,
     stats: SourceStats,
+    stop: Arc<AtomicBool>,
 }
 
 impl Inputs {
@@ -71,25 +74,31 @@ impl Inputs {
             problems: Vec::new(),
             secrets: Vec::new(),
             stats: SourceStats::default(),
+            stop: Arc::clone(&config.stop),
         };
         let single = paths.len() == 1;
         for (index, path) in paths.into_iter().enumerate() {
             let file = u32::try_from(index).unwrap_or(u32::MAX);
-            let size =
-                (path.as_os_str() != "-").then(|| std::fs::metadata(&path).ok()).flatten().filter(std::fs::Metadata::is_file);
-            inputs.total = inputs.total.zip(size).map(|(sum, size)| sum + size.len());
             inputs.names.push(path.display().to_string());
-            let records = Records::open(&path, &read)?;
-            if single || path.as_os_str() == "-" {
+            let mut records = Records::open(&path, &read, &config.stop)?;
+            let regular = std::fs::metadata(&path).ok().filter(|known| known.is_file() && path.as_os_str() != "-");
+            inputs.total = inputs.total.zip(regular.as_ref()).map(|(sum, known)| sum + known.len());
+            if regular.is_none() {
+                // A pipe cannot be looked at before it is read.
                 inputs.playing.push(Playing { file, records, head: None });
                 continue;
             }
-            let mut records = records;
             let first = match records.step() {
                 Step::Frame(frame, _) => frame.time,
+                Step::End(Some(error @ SourceError::UnknownLink { .. })) => return Err(error),
                 Step::End(_) => PacketTime::ZERO,
             };
-            inputs.waiting.push((first, file, path));
+            if single {
+                let records = Records::open(&path, &read, &config.stop)?;
+                inputs.playing.push(Playing { file, records, head: None });
+            } else {
+                inputs.waiting.push((first, file, path));
+            }
         }
         inputs.waiting.sort_by(|a, b| b.cmp(a));
         read.store(0, Ordering::Relaxed);
@@ -105,7 +114,7 @@ impl Inputs {
                 return;
             }
             let Some((_, file, path)) = self.waiting.pop() else { return };
-            match Records::open(&path, &self.read) {
+            match Records::open(&path, &self.read, &self.stop) {
                 Ok(records) => {
                     let mut playing = Playing { file, records, head: None };
                     if self.advance(&mut playing) {

@@ -4,6 +4,7 @@ mod bpf;
 mod inputs;
 mod live;
 mod records;
+mod stdin;
 
 use std::path::PathBuf;
 
@@ -95,6 +96,14 @@ pub enum SourceError {
     NotACapture {
         /// Which.
         file: PathBuf,
+    },
+    /// A capture of a link type that is not decoded.
+    #[error("{}: packets of link type {link_type}, which is not known here", file.display())]
+    UnknownLink {
+        /// Which.
+        file: PathBuf,
+        /// The number that the file states.
+        link_type: i32,
     },
     /// The file ends inside a packet.
     #[error("{}: cut short in packet {packet}; what comes before it was used", file.display())]

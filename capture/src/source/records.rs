@@ -4,14 +4,16 @@ use std::fs::File;
 use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use backstop_types::{PacketTime, Secret};
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, SecretsType, create_reader};
 
 use super::SourceError;
+use super::stdin::Interruptible;
 use crate::batch::Frame;
+use crate::decode::is_known_link;
 
 /// Read buffer; a record must fit, so it grows up to [`MAX_BUFFER`].
 const BUFFER: usize = 1024 * 1024;
@@ -79,10 +81,10 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens a file, or standard input for `-`.
-    pub fn open(path: &Path, read: &Arc<AtomicU64>) -> Result<Self, SourceError> {
+    /// Opens a file, or standard input for `-`, which ends when `stop` is set.
+    pub fn open(path: &Path, read: &Arc<AtomicU64>, stop: &Arc<AtomicBool>) -> Result<Self, SourceError> {
         if path.as_os_str() == "-" {
-            return Self::new(path, stdin(), read);
+            return Self::new(path, Interruptible::new(stdin(), Arc::clone(stop)), read);
         }
         let file = File::open(path).map_err(|error| SourceError::Unreadable { file: path.into(), error })?;
         Self::new(path, file, read)
@@ -123,8 +125,9 @@ impl Records {
                     PcapBlockOwned::LegacyHeader(header) => {
                         self.nanoseconds = header.is_nanosecond_precision();
                         // The upper bits of the field are flags (FCS length), not link type.
-                        self.legacy = Some(header.network.0 & 0x0fff_ffff);
-                        Found::Other(len)
+                        let link_type = header.network.0 & 0x0fff_ffff;
+                        self.legacy = Some(link_type);
+                        if is_known_link(link_type) { Found::Other(len) } else { Found::UnknownLink(link_type) }
                     }
                     PcapBlockOwned::NG(block) => match block {
                         Block::EnhancedPacket(_) | Block::SimplePacket(_) => Found::Packet,
@@ -162,6 +165,9 @@ impl Records {
             match next {
                 Found::Packet => return self.lend(),
                 Found::Other(len) => self.reader.consume_noshift(len),
+                Found::UnknownLink(link_type) => {
+                    return Step::End(Some(SourceError::UnknownLink { file: self.path.clone(), link_type }));
+                }
                 Found::More => {
                     if self.reader.refill().is_err() {
                         return Step::End(Some(self.damaged()));
@@ -241,6 +247,7 @@ impl Records {
 enum Found {
     Packet,
     Other(usize),
+    UnknownLink(i32),
     More,
     Larger,
     Cut,

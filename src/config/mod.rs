@@ -1,0 +1,244 @@
+//! Configuration: defaults, a TOML file, `--set key=value`, in this order. Every error names the file and line, or the key.
+
+mod human;
+mod load;
+mod sections;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use backstop_capture::decode::DecodeConfig;
+use backstop_capture::flow::{FlowConfig, NetworkRange};
+use backstop_capture::source::LiveConfig;
+use backstop_capture::tcp::OverlapPolicy;
+use backstop_detectors::DetectConfig;
+use backstop_protocols::Limits;
+use backstop_signatures::{RuleOptions, ScanLimits};
+use serde::Deserialize;
+
+use self::human::{Net, Policy, Span, one_or_many};
+pub use self::load::load;
+use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection};
+use crate::eve::{EveSettings, Types};
+use crate::pipeline::settings::Settings;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// EVE `host`.
+    sensor_name: Option<String>,
+    #[serde(deserialize_with = "human::some_one_or_many")]
+    home_net: Option<Vec<Net>>,
+    #[serde(deserialize_with = "one_or_many")]
+    backup_servers: Vec<Net>,
+    #[serde(deserialize_with = "one_or_many")]
+    known_clients: Vec<Net>,
+    /// Folders or files of rules.
+    #[serde(deserialize_with = "one_or_many")]
+    pub rules: Vec<PathBuf>,
+    builtin_rules: Option<bool>,
+    cache_dir: Option<PathBuf>,
+    workers: Option<human::Workers>,
+    stats_interval: Option<Span>,
+    /// Where lines go.
+    pub outputs: Vec<OutputSection>,
+    capture: CaptureSection,
+    eve: EveSection,
+    detect: DetectSection,
+    decode: DecodeSection,
+    defrag: DefragSection,
+    flow: FlowSection,
+    tcp: TcpSection,
+    parser: ParserSection,
+    scan: ScanSection,
+}
+
+/// One output.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSection {
+    /// A file, or `-` for standard output.
+    pub file: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct EveSection {
+    #[serde(deserialize_with = "human::some_one_or_many")]
+    types: Option<Vec<human::EventType>>,
+    strict: bool,
+    max_payload: Option<human::Size>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TcpSection {
+    policy: Option<Policy>,
+    policies: Vec<NetworkPolicy>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetworkPolicy {
+    network: Net,
+    policy: Policy,
+}
+
+/// Bytes of `payload_printable` unless configured: SIEM defaults cut records of some 10 KB.
+const MAX_PAYLOAD: usize = 1_024;
+
+impl Config {
+    /// Rules and bounds of scanning. `more` are the folders of the command line.
+    pub fn rule_options(&self, more: &[PathBuf]) -> RuleOptions {
+        // A match that the pipeline sets aside (a parser understood that place) must not hide a later one: each place is told,
+        // and the pipeline reports a rule once a direction.
+        let mut limits = ScanLimits { once: false, ..ScanLimits::default() };
+        self.scan.apply(&mut limits);
+        RuleOptions {
+            dirs: self.rules.iter().chain(more).cloned().collect(),
+            builtin: self.builtin_rules.unwrap_or(true),
+            cache_dir: self.cache_dir.clone().or_else(default_cache_dir),
+            limits,
+        }
+    }
+
+    /// How an interface is opened.
+    pub fn live(&self) -> LiveConfig {
+        let mut live = LiveConfig::default();
+        self.capture.apply(&mut live);
+        live
+    }
+
+    /// The filter, if any.
+    pub fn filter(&self) -> Option<&str> {
+        self.capture.filter.as_deref()
+    }
+
+    /// Everything that packets are processed with. What depends on the source (names, seeds, live or not) is for a replay.
+    pub fn settings(&self) -> Settings {
+        let mut limits = Limits::default();
+        self.parser.apply(&mut limits);
+        let mut decode = DecodeConfig::default();
+        self.decode.apply(&mut decode);
+        self.defrag.apply(&mut decode.defrag);
+        Settings {
+            eve: self.eve(),
+            detect: Arc::new(self.detect()),
+            limits,
+            decode,
+            flow: self.flow(),
+            seeds: [0x6261_636b_7374_6f70, 0x7265_706c_6179_0001],
+            stats_interval: self.stats_interval.map_or(std::time::Duration::from_secs(60), Into::into),
+            workers: self.workers.map_or(1, |workers| workers.0),
+            live: false,
+        }
+    }
+
+    fn eve(&self) -> EveSettings {
+        let names: Vec<&str> = match &self.eve.types {
+            Some(types) => types.iter().map(|name| name.0).collect(),
+            None => Types::known(),
+        };
+        EveSettings {
+            // Names were checked when they were read.
+            types: Types::from_names(names, self.eve.strict).unwrap_or_default(),
+            host: self.sensor_name.clone(),
+            interface: None,
+            files: Vec::new(),
+            max_payload: self.eve.max_payload.map_or(MAX_PAYLOAD, |size| size.0),
+        }
+    }
+
+    fn detect(&self) -> DetectConfig {
+        let mut detect = DetectConfig::default();
+        if let Some(networks) = &self.home_net {
+            detect.home_net = networks.iter().map(|net| net.0).collect();
+        }
+        detect.backup_servers = self.backup_servers.iter().map(|net| net.0).collect();
+        detect.known_clients = self.known_clients.iter().map(|net| net.0).collect();
+        self.detect.apply(&mut detect);
+        detect
+    }
+
+    fn flow(&self) -> FlowConfig {
+        let range = |net: &Net| NetworkRange { first: net.0.network(), last: net.0.broadcast() };
+        // The defaults of a table are those of one shard.
+        let one = FlowConfig::default();
+        let mut flow = FlowConfig {
+            max_flows: 1 << 20,
+            max_half_open: 1 << 20,
+            max_queued_bytes: 256 << 20,
+            history_buffers: 4_096,
+            policies: self.tcp.policies.iter().map(|known| (range(&known.network), known.policy.0)).collect(),
+            default_policy: self.tcp.policy.map_or(OverlapPolicy::default(), |policy| policy.0),
+            ..one
+        };
+        self.flow.apply(&mut flow);
+        flow
+    }
+}
+
+/// `$XDG_CACHE_HOME/backstop`, `~/.cache/backstop`, or `/var/cache/backstop` for a daemon without a home.
+fn default_cache_dir() -> Option<PathBuf> {
+    let from = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = from("CACHE_DIRECTORY")
+        .or_else(|| from("XDG_CACHE_HOME").map(|base| base.join("backstop")))
+        .or_else(|| from("HOME").map(|home| home.join(".cache").join("backstop")));
+    Some(base.unwrap_or_else(|| PathBuf::from("/var/cache/backstop")))
+}
+
+/// Every key of the file: the guide explains each.
+#[cfg(test)]
+fn keys() -> Vec<String> {
+    let top = [
+        "sensor_name",
+        "home_net",
+        "backup_servers",
+        "known_clients",
+        "rules",
+        "builtin_rules",
+        "cache_dir",
+        "workers",
+        "stats_interval",
+        "outputs",
+        "eve.types",
+        "eve.strict",
+        "eve.max_payload",
+        "tcp.policy",
+        "tcp.policies",
+    ];
+    let section = |name: &'static str, keys: &'static [&'static str]| keys.iter().map(move |key| format!("{name}.{key}"));
+    top.into_iter()
+        .map(str::to_owned)
+        .chain(section("capture", CaptureSection::KEYS))
+        .chain(section("detect", DetectSection::KEYS))
+        .chain(section("decode", DecodeSection::KEYS))
+        .chain(section("defrag", DefragSection::KEYS))
+        .chain(section("flow", FlowSection::KEYS))
+        .chain(section("parser", ParserSection::KEYS))
+        .chain(section("scan", ScanSection::KEYS))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_file_everything_has_a_sensible_value() {
+        let settings = Config::default().settings();
+        assert!(settings.eve.types.alert && settings.eve.types.flow && settings.eve.types.stats);
+        assert!(settings.detect.is_home([10, 1, 2, 3].into()));
+        assert_eq!(settings.flow.default_policy, OverlapPolicy::Windows);
+        assert_eq!(settings.workers, 1);
+    }
+
+    #[test]
+    fn the_guide_explains_every_key() {
+        let guide = include_str!("../../docs/configuration.md");
+        for key in keys() {
+            assert!(guide.contains(&format!("`{key}`")), "docs/configuration.md does not explain `{key}`");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The tables of the file that change limits: each key is the field of the same name, absent keys leave the default.
+
+use backstop_capture::decode::DecodeConfig;
+use backstop_capture::defrag::DefragConfig;
+use backstop_capture::flow::FlowConfig;
+use backstop_capture::source::LiveConfig;
+use backstop_detectors::DetectConfig;
+use backstop_protocols::Limits;
+use backstop_signatures::ScanLimits;
+use serde::Deserialize;
+
+use super::human::{Count, Size, Span};
+
+/// Declares a table of the file and how it changes the settings of a crate.
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident for $target:ty { $($key:ident : $kind:ty),* $(,)? } $(with { $($own:ident : $own_kind:ty),* $(,)? })?) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct $name {
+            $($key: Option<$kind>,)*
+            $($(pub $own: Option<$own_kind>,)*)?
+        }
+
+        impl $name {
+            /// Its keys.
+            #[cfg(test)]
+            pub const KEYS: &'static [&'static str] = &[$(stringify!($key),)* $($(stringify!($own),)*)?];
+
+            /// Sets what the file sets.
+            pub fn apply(&self, target: &mut $target) {
+                $(if let Some(value) = &self.$key { target.$key = value.clone().into(); })*
+            }
+        }
+    };
+}
+
+section! {
+    /// `[capture]`
+    CaptureSection for LiveConfig {
+        interface: String, snaplen: Size, ring_bytes: Size, promiscuous: bool,
+    } with { filter: String }
+}
+section! {
+    /// `[detect]`
+    DetectSection for DetectConfig {
+        veeam_ports: Vec<u16>, hold: Span, policy_window: Span, malformed_window: Span, max_per_flow: Count, max_excerpt: Size,
+    }
+}
+section! {
+    /// `[decode]`
+    DecodeSection for DecodeConfig { max_layers: Count }
+}
+section! {
+    /// `[defrag]`
+    DefragSection for DefragConfig { max_datagrams: Count, max_bytes: Size, max_fragments: Count, timeout: Span }
+}
+section! {
+    /// `[flow]`
+    FlowSection for FlowConfig {
+        max_flows: Count, max_half_open: Count, max_queued_bytes: Size, max_flow_queued_bytes: Size,
+        max_flow_queued_segments: Count, history_buffers: Count, tcp_new: Span, tcp_established: Span, tcp_closed: Span,
+        tcp_half_open: Span, udp_new: Span, udp_established: Span, icmp: Span, other: Span, verify_checksums: bool,
+        urgent_inline: bool, small_segment: Count, gap_patience: Span,
+    }
+}
+section! {
+    /// `[parser]`
+    ParserSection for Limits {
+        max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
+        max_dictionary_bytes: Size, max_pending: Count, max_layers: Count,
+    }
+}
+section! {
+    /// `[scan]`
+    ScanSection for ScanLimits {
+        scan_timeout: Span, window: Size, overlap: Size, max_depth: Size, prefilter: bool, max_held: Size, max_content: Size,
+    }
+}
