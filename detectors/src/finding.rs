@@ -132,6 +132,29 @@ pub enum MetaRef {
     Rule(Arc<backstop_signatures::RuleInfo>),
 }
 
+/// The id of a content rule that names none.
+pub const RULE_WITHOUT_SID: u64 = 9_410_000;
+
+impl MetaRef {
+    /// The signature id.
+    #[must_use]
+    pub fn sid(&self) -> u64 {
+        match self {
+            Self::Builtin(meta) => meta.sid,
+            Self::Rule(rule) => rule.sid.unwrap_or(RULE_WITHOUT_SID),
+        }
+    }
+
+    /// The usual severity.
+    #[must_use]
+    pub fn severity(&self) -> u8 {
+        match self {
+            Self::Builtin(meta) => meta.severity,
+            Self::Rule(rule) => rule.severity,
+        }
+    }
+}
+
 /// A role that an address must hold for a finding to stand; the correlator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {

@@ -6,13 +6,21 @@ mod config;
 pub mod content;
 mod context;
 pub mod correlate;
+#[cfg(test)]
+mod example;
 pub mod finding;
+mod mask;
 mod matches;
+pub mod mitre;
 mod registry;
+#[cfg(test)]
+mod testing;
+pub mod veeam;
 
 pub use config::DetectConfig;
 pub use context::{Context, Detector, Fact, Findings, Scanned};
-pub use correlate::{Admit, Correlator};
-pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, Role, Stage, Technique, Threshold};
+pub use correlate::{Admit, Correlator, CorrelatorCounters};
+pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Technique, Threshold};
 pub use matches::finding_for_match;
+pub use mitre::technique;
 pub use registry::{REGISTRY, Registered};

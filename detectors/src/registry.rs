@@ -1,5 +1,8 @@
 //! The list of detectors. A new one is its folder or file, its `mod` line and its line in the list.
 
+#[cfg(test)]
+use crate::example;
+use crate::veeam::{command, credential_dump, credential_lookup, credentials_returned, malformed, outside, sql, unlisted};
 use crate::{Detector, Meta};
 
 /// A registered detector.
@@ -11,4 +14,116 @@ pub struct Registered {
 }
 
 /// Every detector, in the order in which they are asked.
-pub static REGISTRY: &[Registered] = &[];
+pub static REGISTRY: &[Registered] = &[
+    // Learns the roles that the others need, so it comes first.
+    Registered { metas: &[&outside::META], new: outside::detector },
+    Registered { metas: &[&unlisted::META], new: unlisted::detector },
+    Registered { metas: &[&malformed::META], new: malformed::detector },
+    Registered { metas: &[&credential_dump::META], new: credential_dump::detector },
+    Registered { metas: &[&credential_lookup::META], new: credential_lookup::detector },
+    Registered { metas: &[&credentials_returned::META], new: credentials_returned::detector },
+    Registered { metas: &[&sql::META], new: sql::detector },
+    Registered { metas: &[&command::META], new: command::detector },
+    // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
+    #[cfg(test)]
+    Registered { metas: &[&example::META], new: example::detector },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::technique;
+
+    const CATALOGUE: &str = include_str!("../../docs/detections.md");
+
+    /// Whether the catalogue has a row or a heading for a sid.
+    fn is_documented(sid: u64) -> bool {
+        let sid = sid.to_string();
+        CATALOGUE.lines().any(|line| line.starts_with(&format!("### {sid} ")) || line.starts_with(&format!("| {sid} ")))
+    }
+
+    #[test]
+    fn every_detection_has_a_sid_of_its_own_in_the_catalogue() {
+        let mut seen = BTreeSet::new();
+        for registered in REGISTRY {
+            assert!(!registered.metas.is_empty(), "a detector without a sid");
+            for meta in registered.metas {
+                assert!(seen.insert(meta.sid), "{} stands twice", meta.sid);
+                assert!((9_400_000..9_410_000).contains(&meta.sid), "{} is not one of ours", meta.sid);
+                assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
+            }
+        }
+        assert!((9_401_001..=9_401_008).all(|sid| seen.contains(&sid)));
+    }
+
+    #[test]
+    fn every_meta_is_complete() {
+        for meta in REGISTRY.iter().flat_map(|registered| registered.metas) {
+            let sid = meta.sid;
+            assert!(meta.rev >= 1 && (1..=3).contains(&meta.severity), "{sid}");
+            assert!(meta.title.starts_with("BACKSTOP ") && meta.help.len() > 80 && !meta.category.is_empty(), "{sid}");
+            assert!(!meta.help.contains("  "), "{sid}: blanks of the source in its help");
+            assert!(!meta.mitre.is_empty(), "{sid}");
+            for known in meta.mitre {
+                assert_eq!(technique(known.id), Some(known), "{sid}");
+            }
+            assert!(meta.cve.iter().all(|cve| cve.starts_with("CVE_") && !cve.contains('-')), "{sid}");
+        }
+    }
+
+    #[test]
+    fn the_catalogue_says_the_severity_and_the_techniques() {
+        for meta in REGISTRY.iter().flat_map(|registered| registered.metas) {
+            let heading = format!("### {} ", meta.sid);
+            let Some((_, section)) = CATALOGUE.split_once(&heading) else { panic!("{heading}") };
+            let section = section.split("\n### ").next().unwrap().split("\n## ").next().unwrap();
+            assert!(section.contains(&format!("Severity {}", meta.severity)), "{}", meta.sid);
+            assert!(section.contains(&format!("stage `{}`", meta.stage.as_str())), "{}", meta.sid);
+            for technique in meta.mitre {
+                assert!(section.contains(technique.id), "{}: {}", meta.sid, technique.id);
+            }
+        }
+    }
+
+    /// Values of `key = …` in the shipped rules.
+    fn of_rules(key: &str) -> Vec<String> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../signatures/rules");
+        let mut values = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let of_line = |line: &str| {
+                let (name, value) = line.trim().split_once(" = ")?;
+                (name == key).then(|| value.trim_matches('"').to_owned())
+            };
+            values.extend(text.lines().filter_map(of_line));
+        }
+        assert!(!values.is_empty());
+        values
+    }
+
+    #[test]
+    fn the_catalogue_names_every_shipped_rule_and_the_one_without_a_sid() {
+        for sid in of_rules("sid") {
+            assert!(is_documented(sid.parse().unwrap()), "rule {sid} is missing in docs/detections.md");
+        }
+        assert!(is_documented(crate::RULE_WITHOUT_SID));
+    }
+
+    #[test]
+    fn every_technique_that_rules_and_catalogue_name_is_known() {
+        for list in of_rules("mitre") {
+            for id in list.split(',') {
+                assert!(technique(id).is_some(), "{id}");
+            }
+        }
+        for word in CATALOGUE.split(|character: char| !(character.is_ascii_alphanumeric() || character == '.')) {
+            let word = word.trim_end_matches('.');
+            let is_id = word
+                .strip_prefix('T')
+                .is_some_and(|rest| rest.len() >= 4 && rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.'));
+            assert!(!is_id || technique(word).is_some(), "{word}");
+        }
+    }
+}

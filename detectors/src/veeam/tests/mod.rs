@@ -1,0 +1,6 @@
+//! Each detection beside the nearest thing that is none, on real conversations and on made-up calls.
+
+mod access;
+mod calls;
+mod real;
+mod storms;
