@@ -521,3 +521,27 @@ impl Sink for LayerSink<'_> {
         self.outer.in_sync(app_proto, direction, in_sync);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Event, Recorder, fixture};
+
+    /// What the driver says at the end, and every name it passed on.
+    fn names(fixture_name: &str) -> (Option<AppProto>, Vec<AppProto>) {
+        let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+        for (direction, bytes) in fixture(fixture_name).unwrap() {
+            driver.data(direction, &bytes, &mut recorder);
+        }
+        let told = recorder.events.iter().filter_map(|event| if let Event::Confirmed(name) = event { Some(*name) } else { None });
+        (driver.app_proto(), told.collect())
+    }
+
+    #[test]
+    fn a_layer_around_a_known_one_does_not_rename_the_flow() {
+        let (last, told) = names("nmf_tls12_0");
+        assert_eq!(last, Some(AppProto::Nmf));
+        assert!(!told.is_empty() && told.iter().all(|name| *name == AppProto::Nmf), "{told:?}");
+        assert_eq!(names("tls13_kyber"), (Some(AppProto::Tls), vec![AppProto::Tls]));
+    }
+}

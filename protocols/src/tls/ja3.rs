@@ -45,8 +45,9 @@ impl Ja3 {
 }
 
 fn append(text: &mut String, values: impl Iterator<Item = impl Display>) {
+    text.push(',');
     for (at, value) in values.enumerate() {
-        let separator = if at == 0 { ',' } else { '-' };
+        let separator = if at == 0 { "" } else { "-" };
         // Writing to a string does not fail.
         let _ = write!(text, "{separator}{value}");
     }

@@ -84,9 +84,9 @@ pub fn probe(_: Direction, bytes: &[u8]) -> Probe {
 /// The first six bytes of the message, from as many records as they take.
 fn probe_hello(bytes: &[u8]) -> Probe {
     let mut start = [0_u8; 6];
-    let mut slots = start.iter_mut();
+    let mut seen = 0;
     let mut rest = bytes;
-    while slots.len() > 0 {
+    while seen < start.len() {
         let len = match header(rest) {
             Ok(Header { kind: ContentType::Handshake, len, .. }) if (1..=MAX_PLAINTEXT).contains(&len) => len,
             Err(HeaderError::Need(_)) if rest.first().is_none_or(|&kind| kind == 22) => return Probe::MoreBytes,
@@ -94,25 +94,22 @@ fn probe_hello(bytes: &[u8]) -> Probe {
         };
         let body = rest.get(HEADER..).unwrap_or_default();
         let body = body.get(..len).unwrap_or(body);
-        let mut copied = 0;
-        for (slot, byte) in slots.by_ref().zip(body) {
-            *slot = *byte;
-            copied += 1;
+        if seen == 0 && body.first().is_some_and(|kind| !matches!(kind, 1 | 2)) {
+            return Probe::No;
         }
-        if slots.len() > 0 && copied < len {
+        for (slot, byte) in start.iter_mut().skip(seen).zip(body) {
+            *slot = *byte;
+        }
+        seen += body.len();
+        if body.len() < len {
             break;
         }
         rest = rest.get(HEADER + len..).unwrap_or_default();
     }
-    let missing = slots.len();
-    let [kind, high, middle, low, major, _] = start;
-    let seen = start.len() - missing;
-    if seen > 0 && !matches!(kind, 1 | 2) {
-        return Probe::No;
-    }
-    if missing > 0 {
+    if seen < start.len() {
         return Probe::MoreBytes;
     }
+    let [_, high, middle, low, major, _] = start;
     let len = u32::from_be_bytes([0, high, middle, low]);
     if major == 3 && (MIN_HELLO..=MAX_HELLO).contains(&len) { Probe::Certain } else { Probe::No }
 }
