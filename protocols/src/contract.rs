@@ -126,7 +126,8 @@ pub trait Sink {
     fn content(&mut self, content: Content<'_>);
     /// Bytes that a wrapping protocol unwrapped (TLS with keys): they go to the parser inside it.
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]);
-    /// The flow's protocol is now known for sure (both sides, or one side beyond doubt); the innermost wins.
+    /// The flow's protocol is now known for sure (both sides, or one side beyond doubt). What a layer says
+    /// that is wrapped around one that is known already goes no further: the innermost names the flow.
     fn confirmed(&mut self, app_proto: AppProto);
     /// A protocol lost sync, or is in sync again. While lost, the raw stream is all there is.
     fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool);

@@ -45,6 +45,8 @@ struct Layer {
     app_proto: Option<AppProto>,
     state: State,
     lanes: PerDirection<Lane>,
+    /// What its parser confirmed last.
+    confirmed: Option<AppProto>,
 }
 
 impl Layer {
@@ -53,11 +55,11 @@ impl Layer {
             Some(known) => State::Parsing((known.protocol().parser)(limits)),
             None => State::Probing,
         };
-        Self { app_proto, state, lanes: PerDirection::default() }
+        Self { app_proto, state, lanes: PerDirection::default(), confirmed: None }
     }
 
     fn dead() -> Self {
-        Self { app_proto: None, state: State::Dead, lanes: PerDirection::default() }
+        Self { app_proto: None, state: State::Dead, lanes: PerDirection::default(), confirmed: None }
     }
 }
 
@@ -65,26 +67,26 @@ impl Layer {
 pub struct Driver {
     layers: Vec<Layer>,
     limits: Limits,
-    confirmed: Option<AppProto>,
 }
 
 impl Driver {
     /// A flow of which nothing is known.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { layers: vec![Layer::new(None, &limits)], limits, confirmed: None }
+        Self { layers: vec![Layer::new(None, &limits)], limits }
     }
 
     /// A flow whose outermost protocol is known (tests, fuzzing, nested streams).
     #[must_use]
     pub fn with_protocol(app_proto: AppProto, limits: Limits) -> Self {
-        Self { layers: vec![Layer::new(Some(app_proto), &limits)], limits, confirmed: None }
+        Self { layers: vec![Layer::new(Some(app_proto), &limits)], limits }
     }
 
-    /// The protocol that a parser confirmed last; the innermost wins.
+    /// The protocol that names the flow: what the innermost layer that confirmed anything confirmed last. A layer around
+    /// it (the TLS that net.tcp was upgraded to) does not rename the flow, however late it is sure of itself.
     #[must_use]
-    pub const fn app_proto(&self) -> Option<AppProto> {
-        self.confirmed
+    pub fn app_proto(&self) -> Option<AppProto> {
+        self.layers.iter().rev().find_map(|layer| layer.confirmed)
     }
 
     /// No layer wants any more bytes: the flow need not be reassembled for parsing.
@@ -119,6 +121,7 @@ impl Driver {
     /// Bytes of a direction are missing.
     pub fn gap(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) {
         let Some(level) = self.entry(0, direction) else { return };
+        let names = self.names_flow(level);
         let Some(layer) = self.layers.get_mut(level) else { return };
         let lane = layer.lanes.get_mut(direction);
         let passed_over = lane.skip.min(len);
@@ -136,7 +139,7 @@ impl Driver {
                 lane.missed += missing + left.len() as u64;
             }
             State::Parsing(parser) => {
-                let mut inner = LayerSink::new(out, &mut self.confirmed);
+                let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
                 let answer = parser.gap(direction, &left, missing, &mut inner);
                 let plain = inner.plain;
                 match answer {
@@ -159,6 +162,7 @@ impl Driver {
     /// A direction has ended.
     pub fn close(&mut self, direction: Direction, out: &mut dyn Sink) {
         for level in 0..self.layers.len() {
+            let names = self.names_flow(level);
             let Some(layer) = self.layers.get_mut(level) else { return };
             let lane = layer.lanes.get_mut(direction);
             if std::mem::replace(&mut lane.closed, true) || lane.through {
@@ -167,12 +171,17 @@ impl Driver {
             let left = std::mem::take(&mut lane.buffer);
             let mut plain = PerDirection::default();
             if let State::Parsing(parser) = &mut layer.state {
-                let mut inner = LayerSink::new(out, &mut self.confirmed);
+                let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
                 parser.close(direction, &left, &mut inner);
                 plain = inner.plain;
             }
             self.hand_inwards(level, plain, out);
         }
+    }
+
+    /// No layer further inside has confirmed a protocol: this one's names the flow.
+    fn names_flow(&self, level: usize) -> bool {
+        self.layers.iter().skip(level + 1).all(|layer| layer.confirmed.is_none())
     }
 
     /// The first layer from `level` on that takes bytes of this direction.
@@ -263,12 +272,13 @@ impl Driver {
         let mut used = 0;
         loop {
             let rest = bytes.get(used..).unwrap_or_default();
+            let names = self.names_flow(level);
             let Some(layer) = self.layers.get_mut(level) else { return Outcome::Left(bytes.len()) };
             let State::Parsing(parser) = &mut layer.state else { return Outcome::Left(bytes.len()) };
             if rest.is_empty() {
                 return Outcome::Left(used);
             }
-            let mut inner = LayerSink::new(out, &mut self.confirmed);
+            let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
             let answer = parser.advance(direction, rest, &mut inner);
             let plain = inner.plain;
             let lane = layer.lanes.get_mut(direction);
@@ -437,12 +447,13 @@ impl Driver {
     }
 
     fn tell_missed(&mut self, level: usize, direction: Direction, out: &mut dyn Sink) {
-        let Some(Layer { state: State::Parsing(parser), lanes, .. }) = self.layers.get_mut(level) else { return };
+        let names = self.names_flow(level);
+        let Some(Layer { state: State::Parsing(parser), lanes, confirmed, .. }) = self.layers.get_mut(level) else { return };
         let missed = std::mem::take(&mut lanes.get_mut(direction).missed);
         if missed == 0 {
             return;
         }
-        let mut inner = LayerSink::new(out, &mut self.confirmed);
+        let mut inner = LayerSink::new(out, confirmed, names);
         if let Err(error) = parser.gap(direction, &[], missed, &mut inner) {
             self.give_up(level, direction, error, out);
         }
@@ -475,12 +486,14 @@ fn recognise(direction: Direction, bytes: &[u8]) -> (Option<AppProto>, bool) {
 struct LayerSink<'a> {
     outer: &'a mut dyn Sink,
     confirmed: &'a mut Option<AppProto>,
+    /// What this layer confirms names the flow.
+    names: bool,
     plain: PerDirection<Vec<u8>>,
 }
 
 impl<'a> LayerSink<'a> {
-    fn new(outer: &'a mut dyn Sink, confirmed: &'a mut Option<AppProto>) -> Self {
-        Self { outer, confirmed, plain: PerDirection::default() }
+    fn new(outer: &'a mut dyn Sink, confirmed: &'a mut Option<AppProto>, names: bool) -> Self {
+        Self { outer, confirmed, names, plain: PerDirection::default() }
     }
 }
 
@@ -505,10 +518,36 @@ impl Sink for LayerSink<'_> {
 
     fn confirmed(&mut self, app_proto: AppProto) {
         *self.confirmed = Some(app_proto);
-        self.outer.confirmed(app_proto);
+        if self.names {
+            self.outer.confirmed(app_proto);
+        }
     }
 
     fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool) {
         self.outer.in_sync(app_proto, direction, in_sync);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Event, Recorder, fixture};
+
+    /// What the driver says at the end, and every name it passed on.
+    fn names(fixture_name: &str) -> (Option<AppProto>, Vec<AppProto>) {
+        let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+        for (direction, bytes) in fixture(fixture_name).unwrap() {
+            driver.data(direction, &bytes, &mut recorder);
+        }
+        let told = recorder.events.iter().filter_map(|event| if let Event::Confirmed(name) = event { Some(*name) } else { None });
+        (driver.app_proto(), told.collect())
+    }
+
+    #[test]
+    fn a_layer_around_a_known_one_does_not_rename_the_flow() {
+        let (last, told) = names("nmf_tls12_0");
+        assert_eq!(last, Some(AppProto::Nmf));
+        assert!(!told.is_empty() && told.iter().all(|name| *name == AppProto::Nmf), "{told:?}");
+        assert_eq!(names("tls13_kyber"), (Some(AppProto::Tls), vec![AppProto::Tls]));
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use backstop_protocols::testing::{self, Recorder, Script};
-use backstop_protocols::{Driver, Limits, PROTOCOLS};
+use backstop_protocols::{Driver, Limits, PROTOCOLS, nmf, tls};
 use backstop_types::Direction;
 use proptest::prelude::*;
 
@@ -50,8 +50,11 @@ fn a_gap_anywhere_is_survived() {
                 for direction in Direction::BOTH {
                     driver.close(direction, &mut recorder);
                 }
-                let violations: Vec<_> =
-                    recorder.anomalies().into_iter().filter(|event| backstop_protocols::nmf::is_violation(event)).collect();
+                let violations: Vec<_> = recorder
+                    .anomalies()
+                    .into_iter()
+                    .filter(|event| nmf::is_violation(event) || tls::is_violation(event))
+                    .collect();
                 assert!(violations.is_empty(), "{name}: a gap of {len} at {at} is nobody's violation: {violations:?}");
             }
         }
