@@ -12,6 +12,7 @@ mod error;
 mod info;
 mod matches;
 mod prefilter;
+mod report;
 mod ruleset;
 mod scanner;
 #[cfg_attr(not(feature = "yara"), allow(dead_code, reason = "only an engine reads rules"))]

@@ -10,7 +10,9 @@ pub enum Scope {
     Any,
     /// Decoded content only (`content`): a file header means nothing in the middle of a stream.
     Content,
-    /// Raw streams that no parser understands at that place (`undecoded`): where one does, its detections decide.
+    /// Raw streams that no parser understands at that place (`undecoded`): where one does, its detections decide. This crate does
+    /// not know where that is: it reports each place, also with [`crate::ScanLimits::once`], and the caller leaves out what it
+    /// understood and reports the rest once.
     Undecoded,
 }
 
@@ -61,6 +63,8 @@ pub struct MatchedString {
 pub struct Match {
     /// The rule.
     pub rule: Arc<RuleInfo>,
-    /// Its strings with their places; empty for a rule without strings.
+    /// Its strings with their places, private ones too; empty for a rule without strings. In a stream: the new places, and one of
+    /// each string that has no new one. In a content: at least the first place of each string. At most [`crate::MAX_PLACES`]; where
+    /// each place is reported, more of them follow in a further match.
     pub strings: Vec<MatchedString>,
 }

@@ -25,7 +25,8 @@ pub struct ScanLimits {
     pub overlap: usize,
     /// Bytes of one direction that are scanned, unless [`crate::StreamScan::set_max_depth`] says otherwise.
     pub max_depth: u64,
-    /// Whether a rule is reported once a direction (the default), or at each distinct place.
+    /// Whether a rule is reported once a direction (the default), or at each distinct place. A rule of scope
+    /// [`Scope::Undecoded`] always is at each place: only the caller knows which of them a parser understood.
     pub once: bool,
     /// Whether buffers without any of the rules' literals are spared the scan.
     pub prefilter: bool,

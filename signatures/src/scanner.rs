@@ -6,17 +6,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::engine::{Engine, Hit};
+use crate::engine::{Engine, Hit, Places};
 use crate::error::ScanError;
-use crate::matches::{Match, MatchedString, RuleInfo, Scope};
+use crate::matches::{Match, RuleInfo, Scope};
+use crate::report::evidence;
 use crate::ruleset::RuleSet;
 
 /// Bytes kept of a matched string.
 pub const MAX_EXCERPT: usize = 128;
 /// Places kept of one match.
 pub const MAX_PLACES: usize = 32;
-/// Buffers kept for reuse.
+/// Buffers kept for reuse, and their bytes: windows may be set large.
 const MAX_FREE: usize = 64;
+const MAX_FREE_BYTES: usize = 8 << 20;
 /// Up to this size a buffer belongs to its stream; larger ones hold a window and are recycled.
 pub(crate) const SMALL: usize = 8 << 10;
 
@@ -117,7 +119,8 @@ impl BufferPool {
     /// Takes a buffer back; a small one goes to the allocator.
     pub(crate) fn give_back(&mut self, mut held: Held) {
         let mut bytes = std::mem::take(&mut held.bytes);
-        if self.free.len() < MAX_FREE && bytes.capacity() > SMALL {
+        let kept: usize = self.free.iter().map(Vec::capacity).sum();
+        if self.free.len() < MAX_FREE && bytes.capacity() > SMALL && kept.saturating_add(bytes.capacity()) <= MAX_FREE_BYTES {
             bytes.clear();
             self.free.push(bytes);
         }
@@ -218,22 +221,11 @@ impl<'r> Scanner<'r> {
 
     fn scan_content_always(&mut self, bytes: &[u8], out: &mut Vec<Match>) -> Result<(), ScanError> {
         let mut found = 0_u64;
-        let result = self.scan(bytes, |_, info, hit| {
+        let result = self.scan(bytes, Places::First, |_, info, hit| {
             if info.scope == Scope::Undecoded {
                 return;
             }
-            let mut strings = Vec::new();
-            hit.each_string(|name, range| {
-                let excerpt = bytes.get(range.clone()).unwrap_or_default().iter().take(MAX_EXCERPT).copied().collect();
-                strings.push(MatchedString {
-                    identifier: name.to_owned(),
-                    offset: range.start as u64,
-                    length: range.len() as u64,
-                    excerpt,
-                });
-                strings.len() < MAX_PLACES
-            });
-            out.push(Match { rule: Arc::clone(info), strings });
+            out.push(Match { rule: Arc::clone(info), strings: evidence(hit, bytes) });
             found = found.saturating_add(1);
         });
         self.counters.matches = self.counters.matches.saturating_add(found);
@@ -244,12 +236,13 @@ impl<'r> Scanner<'r> {
     pub(crate) fn scan(
         &mut self,
         bytes: &[u8],
+        places: Places,
         mut visit: impl FnMut(u32, &Arc<RuleInfo>, &Hit<'_, 'r>),
     ) -> Result<(), ScanError> {
         let rules = self.rules;
         self.counters.scans = self.counters.scans.saturating_add(1);
         self.counters.scanned_bytes = self.counters.scanned_bytes.saturating_add(bytes.len() as u64);
-        let result = self.engine.scan(bytes, |hit| {
+        let result = self.engine.scan(bytes, places, |hit| {
             if let Some((number, info)) = rules.find(hit.namespace(), hit.name()) {
                 visit(number, info, hit);
             }

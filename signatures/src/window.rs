@@ -8,17 +8,12 @@
 //! may cut between them; `filesize`, `at`, `in` and `uint16(..)` see the window, not the stream (rules about files belong to scope
 //! `content`). Nothing matches across a gap. A direction whose scan exceeds its time limit is not scanned any further.
 
-use std::ops::Range;
-use std::sync::Arc;
-
-use crate::engine::Hit;
+use crate::engine::Places;
 use crate::error::ScanError;
-use crate::matches::{Match, MatchedString, RuleInfo, Scope};
+use crate::matches::Match;
+use crate::report::{Report, Reported};
 use crate::ruleset::ScanLimits;
-use crate::scanner::{Held, MAX_EXCERPT, MAX_PLACES, SMALL, Scanner};
-
-/// Different rules remembered of one direction.
-const MAX_REPORTED: usize = 256;
+use crate::scanner::{Held, SMALL, Scanner};
 
 /// Whether a direction wants more bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +49,8 @@ pub struct StreamScan {
     /// Offset after the last byte taken.
     position: u64,
     max_depth: u64,
-    /// Rule number and the place after which it is new, of the set `generation`.
-    reported: Vec<(u32, u64)>,
+    /// Of the set of rules `generation`.
+    reported: Reported,
     generation: u32,
     depth_reached: bool,
     failed: bool,
@@ -69,7 +64,7 @@ impl StreamScan {
             pending: None,
             position: 0,
             max_depth: limits.max_depth,
-            reported: Vec::new(),
+            reported: Reported::default(),
             generation: 0,
             depth_reached: false,
             failed: false,
@@ -240,6 +235,13 @@ impl StreamScan {
             return Ok(hot);
         }
         let rules = scanner.rules;
+        let mut hot = hot;
+        if self.generation != rules.generation {
+            // After a reload nothing is known of the bytes before: the former rules had other literals.
+            hot = examined > 0;
+            self.generation = rules.generation;
+            self.reported.clear();
+        }
         if let Some(filter) = &rules.stream_filter {
             let fresh = window.get(examined.saturating_sub(filter.overlap())..).unwrap_or(window);
             if !hot && !filter.may_match(fresh) {
@@ -247,13 +249,18 @@ impl StreamScan {
                 return Ok(false);
             }
         }
-        if self.generation != rules.generation {
-            self.generation = rules.generation;
-            self.reported.clear();
-        }
-        let mut report =
-            Report { reported: &mut self.reported, once: rules.limits.once, base, window, matches: 0, dropped: 0, out };
-        let result = scanner.scan(window, |number, info, hit| report.rule(number, info, hit));
+        let mut report = Report {
+            reported: &mut self.reported,
+            once: rules.limits.once,
+            base,
+            window,
+            examined,
+            overlap: rules.limits.overlap,
+            matches: 0,
+            dropped: 0,
+            out,
+        };
+        let result = scanner.scan(window, Places::All, |number, info, hit| report.rule(number, info, hit));
         let (matches, dropped) = (report.matches, report.dropped);
         scanner.counters.matches = scanner.counters.matches.saturating_add(matches);
         scanner.counters.matches_dropped = scanner.counters.matches_dropped.saturating_add(dropped);
@@ -278,61 +285,4 @@ fn shrink(pending: &mut Pending, scanner: &mut Scanner<'_>, overlap: usize) {
     }
     pending.held.settle();
     pending.examined = pending.held.bytes.len();
-}
-
-/// Turns hits in one window into matches, each place once.
-struct Report<'a> {
-    reported: &'a mut Vec<(u32, u64)>,
-    once: bool,
-    base: u64,
-    window: &'a [u8],
-    matches: u64,
-    dropped: u64,
-    out: &'a mut Vec<Match>,
-}
-
-impl Report<'_> {
-    fn rule(&mut self, number: u32, info: &Arc<RuleInfo>, hit: &Hit<'_, '_>) {
-        if info.scope == Scope::Content {
-            return;
-        }
-        let known = self.reported.iter().position(|(n, _)| *n == number);
-        if self.once && known.is_some() {
-            return;
-        }
-        // Any place before this one was reported.
-        let new_from = known.and_then(|k| self.reported.get(k)).map_or(0, |(_, place)| *place);
-        let mut after = new_from;
-        let mut strings = Vec::new();
-        let mut new = known.is_none();
-        hit.each_string(|name, range| {
-            let string = self.string(name, range);
-            new |= string.offset >= new_from;
-            after = after.max(string.offset.saturating_add(1));
-            strings.push(string);
-            strings.len() < MAX_PLACES
-        });
-        if !new {
-            return;
-        }
-        if let Some(entry) = known.and_then(|k| self.reported.get_mut(k)) {
-            entry.1 = after;
-        } else if self.reported.len() < MAX_REPORTED {
-            self.reported.push((number, after));
-        } else {
-            self.dropped = self.dropped.saturating_add(1);
-            return;
-        }
-        self.out.push(Match { rule: Arc::clone(info), strings });
-        self.matches = self.matches.saturating_add(1);
-    }
-
-    fn string(&self, name: &str, range: Range<usize>) -> MatchedString {
-        MatchedString {
-            identifier: name.to_owned(),
-            offset: self.base.saturating_add(range.start as u64),
-            length: range.len() as u64,
-            excerpt: self.window.get(range).unwrap_or_default().iter().take(MAX_EXCERPT).copied().collect(),
-        }
-    }
 }

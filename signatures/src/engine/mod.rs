@@ -12,6 +12,15 @@ pub(crate) use none::{Compiled, ENGINE_VERSION, Engine, Hit};
 #[cfg(feature = "yara")]
 pub(crate) use yara::{Compiled, ENGINE_VERSION, Engine, Hit};
 
+/// Which places of the strings a scan is to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Places {
+    /// At least the first of each string: for evidence.
+    First,
+    /// Every one, up to a bound: in a stream the first may be known already, or stand where it does not count.
+    All,
+}
+
 /// Compiled rules and the literals without which none of them matches, for streams and for content; none where a rule needs nothing.
 pub(crate) struct Built {
     pub(crate) compiled: Compiled,

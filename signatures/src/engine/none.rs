@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::Built;
+use super::{Built, Places};
 use crate::error::{RuleError, ScanError};
 use crate::matches::RuleInfo;
 use crate::source::Source;
@@ -33,7 +33,7 @@ impl Compiled {
 /// Never made: there are no matches.
 pub(crate) struct Hit<'a, 'r>(std::marker::PhantomData<(&'a (), &'r ())>);
 
-impl Hit<'_, '_> {
+impl<'r> Hit<'_, 'r> {
     pub(crate) fn namespace(&self) -> &str {
         ""
     }
@@ -42,7 +42,7 @@ impl Hit<'_, '_> {
         ""
     }
 
-    pub(crate) fn each_string(&self, _visit: impl FnMut(&str, Range<usize>) -> bool) {}
+    pub(crate) fn each_string(&self, _visit: impl FnMut(u32, &'r str, Range<usize>) -> bool) {}
 }
 
 pub(crate) struct Engine<'r>(std::marker::PhantomData<&'r Compiled>);
@@ -52,7 +52,7 @@ impl<'r> Engine<'r> {
         Self(std::marker::PhantomData)
     }
 
-    pub(crate) fn scan(&mut self, _bytes: &[u8], _hit: impl FnMut(&Hit<'_, 'r>)) -> Result<(), ScanError> {
+    pub(crate) fn scan(&mut self, _bytes: &[u8], _places: Places, _hit: impl FnMut(&Hit<'_, 'r>)) -> Result<(), ScanError> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! The engine: YARA-X compiles and scans. The only file that knows its run-time types.
 //!
-//! Known limits: includes are off; the time limit works in whole seconds; of one string at most [`MATCHES_PER_STRING`] matches are
-//! kept, and only the first where the condition merely asks whether there is one.
+//! Known limits: includes are off; the time limit works in whole seconds; of one string at most [`MATCHES_IN_CONTENT`] or
+//! [`MATCHES_IN_WINDOW`] places are kept, and a condition counts no further than that.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use yara_x_parser::ast::{AST, MetaValue as AstMeta, Rule, WithSpan as _};
 
-use super::{Built, requirement};
+use super::{Built, Places, requirement};
 use crate::error::{RuleError, ScanError};
 use crate::info::{self, MetaValue};
 use crate::matches::{RuleInfo, Scope};
@@ -18,8 +18,12 @@ use crate::source::{SHIPPED_NAMESPACE, Source, line_and_column};
 /// Part of a cache file's key; a test compares it with the lock file.
 pub(crate) const ENGINE_VERSION: &str = "yara-x 1.22.1";
 
-/// Matches kept of one string.
-const MATCHES_PER_STRING: usize = 16;
+/// Places kept of one string in a content. The engine stops sooner where the condition needs fewer (`fast_scan`), so this bounds
+/// only rules that count: lower, and `#a > 100` of a published rule could never hold.
+const MATCHES_IN_CONTENT: usize = 1 << 16;
+/// The same in a window of a stream, where each place counts and the engine does not stop sooner. More than a window of the default
+/// size holds of any string of 16 bytes: a flood of harmless places must not hide the one after it.
+const MATCHES_IN_WINDOW: usize = 4096;
 
 /// Names that published rules expect to be defined.
 const GLOBALS: [&str; 5] = ["filepath", "filename", "extension", "filetype", "owner"];
@@ -92,7 +96,7 @@ impl Compiled {
 /// A rule that matched, as the engine tells it.
 pub(crate) struct Hit<'a, 'r>(yara_x::Rule<'a, 'r>);
 
-impl Hit<'_, '_> {
+impl<'r> Hit<'_, 'r> {
     pub(crate) fn namespace(&self) -> &str {
         self.0.namespace()
     }
@@ -101,11 +105,12 @@ impl Hit<'_, '_> {
         self.0.identifier()
     }
 
-    /// Calls for each place of each string, until false is returned.
-    pub(crate) fn each_string(&self, mut visit: impl FnMut(&str, Range<usize>) -> bool) {
-        for pattern in self.0.patterns() {
+    /// Calls for each place of each string, private ones too, with the string's number, until false is returned. In the order of the
+    /// strings, and of the places of each.
+    pub(crate) fn each_string(&self, mut visit: impl FnMut(u32, &'r str, Range<usize>) -> bool) {
+        for (number, pattern) in (0_u32..).zip(self.0.patterns().include_private(true)) {
             for found in pattern.matches() {
-                if !visit(pattern.identifier(), found.range()) {
+                if !visit(number, pattern.identifier(), found.range()) {
                     return;
                 }
             }
@@ -119,11 +124,15 @@ pub(crate) struct Engine<'r>(yara_x::Scanner<'r>);
 impl<'r> Engine<'r> {
     pub(crate) fn new(compiled: &'r Compiled, time_limit: Duration) -> Self {
         let mut scanner = yara_x::Scanner::new(&compiled.0);
-        scanner.set_timeout(time_limit).max_matches_per_pattern(MATCHES_PER_STRING).fast_scan(true);
+        scanner.set_timeout(time_limit);
         Self(scanner)
     }
 
-    pub(crate) fn scan(&mut self, bytes: &[u8], mut hit: impl FnMut(&Hit<'_, 'r>)) -> Result<(), ScanError> {
+    pub(crate) fn scan(&mut self, bytes: &[u8], places: Places, mut hit: impl FnMut(&Hit<'_, 'r>)) -> Result<(), ScanError> {
+        match places {
+            Places::First => self.0.fast_scan(true).max_matches_per_pattern(MATCHES_IN_CONTENT),
+            Places::All => self.0.fast_scan(false).max_matches_per_pattern(MATCHES_IN_WINDOW),
+        };
         let results = self.0.scan(bytes).map_err(|e| match e {
             yara_x::ScanError::Timeout => ScanError::Timeout,
             _ => ScanError::Failed,
