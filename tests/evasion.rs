@@ -35,11 +35,11 @@ fn manifest(folder: &Path) -> BTreeMap<String, Vec<Entry>> {
             strict: entry["strict"].as_bool().unwrap(),
             counters: entry["events"]
                 .as_object()
-                .unwrap()
-                .iter()
+                .into_iter()
+                .flatten()
                 .map(|(name, count)| (name.clone(), count.as_u64().unwrap()))
                 .collect(),
-            attack: entry["needle"] == "marker" && entry["direction"] == "c2s",
+            attack: entry["expect_marker"].as_str().unwrap().contains("CredentialsDbScopeGetAllCreds"),
             complete: streams.iter().any(|stream| stream["sha256"] == ATTACK),
         });
     }

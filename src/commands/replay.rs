@@ -29,6 +29,7 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     let mut source = Inputs::open(&InputsConfig { paths: options.files.clone(), filter, stop: Arc::clone(&signals.stop) })?;
     let mut settings = config.settings();
     settings.eve.files = (0..).map_while(|file| source.name(file).map(str::to_owned)).collect();
+    settings.prompt = options.files.iter().any(|file| file.as_os_str() == "-");
     let settings = Arc::new(settings);
     let mode = if options.append { Mode::Append } else { Mode::Replace };
     let to_stdout = processing.output.as_ref().is_some_and(|path| path.as_os_str() == "-");

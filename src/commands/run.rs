@@ -27,7 +27,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     }
     live.filter = processing.filter.clone().or_else(|| config.filter().map(str::to_owned));
     let mut settings = config.settings();
-    settings.live = true;
+    settings.prompt = true;
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());
     let settings = Arc::new(settings);

@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
-        let deserializer: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = text.into_deserializer();
+        let deserializer: de::value::StrDeserializer<'_, de::value::Error> = text.into_deserializer();
         T::deserialize(deserializer).map_err(|error| error.to_string())
     }
 

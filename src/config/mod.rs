@@ -131,7 +131,7 @@ impl Config {
             seeds: [0x6261_636b_7374_6f70, 0x7265_706c_6179_0001],
             stats_interval: self.stats_interval.map_or(std::time::Duration::from_secs(60), Into::into),
             workers: self.workers.map_or(1, |workers| workers.0),
-            live: false,
+            prompt: false,
         }
     }
 

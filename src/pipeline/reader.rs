@@ -179,7 +179,7 @@ fn after_batch(
     if observer.wants_reopen() {
         collector.reopen();
     }
-    if settings.live {
+    if settings.prompt {
         collector.flush();
     }
     observer.progress(source);

@@ -30,8 +30,8 @@ pub struct Settings {
     pub stats_interval: Duration,
     /// Worker threads; one works without threads.
     pub workers: usize,
-    /// Packets come from an interface.
-    pub live: bool,
+    /// Somebody waits for the lines: they reach the output after each batch (live, and from a pipe).
+    pub prompt: bool,
 }
 
 impl Settings {

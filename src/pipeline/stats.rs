@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn statistics_are_due_once_an_interval_of_packet_time() {
-        let at = |secs| PacketTime::from_nanos(secs * 1_000_000_000);
+        let at = |secs: u64| PacketTime::from_nanos(secs * 1_000_000_000);
         let mut clock = StatsClock::new(Duration::from_secs(60));
         assert!(!clock.due(at(100)), "nothing to tell yet");
         assert!(!clock.due(at(159)));

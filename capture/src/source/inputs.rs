@@ -91,7 +91,7 @@ impl Inputs {
             let first = match records.step() {
                 Step::Frame(frame, _) => frame.time,
                 Step::End(Some(error @ SourceError::UnknownLink { .. })) => return Err(error),
-                Step::End(_) => PacketTime::ZERO,
+                Step::End(_) | Step::Silent => PacketTime::ZERO,
             };
             if single {
                 let records = Records::open(&path, &read, &config.stop)?;
@@ -135,13 +135,17 @@ impl Inputs {
     fn advance(&mut self, playing: &mut Playing) -> bool {
         let mut bytes = playing.head.take().map(|(_, bytes)| bytes).unwrap_or_default();
         bytes.clear();
-        let problem = match playing.records.step() {
-            Step::Frame(frame, data) => {
-                bytes.extend_from_slice(data);
-                playing.head = Some((Frame { file: playing.file, ..frame }, bytes));
-                None
+        let problem = loop {
+            match playing.records.step() {
+                Step::Frame(frame, data) => {
+                    bytes.extend_from_slice(data);
+                    playing.head = Some((Frame { file: playing.file, ..frame }, bytes));
+                    break None;
+                }
+                // Beside other files its next packet decides the order: nothing goes on without it.
+                Step::Silent => {}
+                Step::End(problem) => break problem,
             }
-            Step::End(problem) => problem,
         };
         self.secrets.append(&mut playing.records.secrets);
         if let Some(error) = problem {
@@ -171,6 +175,8 @@ impl Inputs {
                         batch.push_frame(Frame { number: self.frames, file: playing.file, ..frame }, bytes);
                     }
                 }
+                // What is there goes on, so that an alert need not wait for a full batch.
+                Step::Silent => break,
                 Step::End(problem) => {
                     self.secrets.append(&mut playing.records.secrets);
                     self.playing.clear();

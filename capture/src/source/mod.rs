@@ -3,6 +3,7 @@
 mod bpf;
 mod inputs;
 mod live;
+mod primed;
 mod records;
 mod stdin;
 

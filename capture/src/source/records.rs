@@ -11,7 +11,8 @@ use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, SecretsType, create_reader};
 
 use super::SourceError;
-use super::stdin::Interruptible;
+use super::primed::Primed;
+use super::stdin::{Interruptible, Readiness};
 use crate::batch::Frame;
 use crate::decode::is_known_link;
 
@@ -61,6 +62,8 @@ impl Interface {
 pub enum Step<'a> {
     /// A frame: its facts (offset, run number not set) and its bytes.
     Frame(Frame, &'a [u8]),
+    /// Standard input is silent for now.
+    Silent,
     /// The end of the file, whole or not.
     End(Option<SourceError>),
 }
@@ -73,6 +76,9 @@ pub struct Records {
     nanoseconds: bool,
     legacy: Option<i32>,
     packets: u64,
+    /// Standard input: whether more is there.
+    readiness: Option<Readiness>,
+    stop: Arc<AtomicBool>,
     /// Bytes of the block that the last step lent out.
     lent: usize,
     buffer: usize,
@@ -84,7 +90,9 @@ impl Records {
     /// Opens a file, or standard input for `-`, which ends when `stop` is set.
     pub fn open(path: &Path, read: &Arc<AtomicU64>, stop: &Arc<AtomicBool>) -> Result<Self, SourceError> {
         if path.as_os_str() == "-" {
-            return Self::new(path, Interruptible::new(stdin(), Arc::clone(stop)), read);
+            let input = Interruptible::new(stdin(), Arc::clone(stop));
+            let readiness = input.readiness();
+            return Ok(Self { readiness: Some(readiness), stop: Arc::clone(stop), ..Self::new(path, input, read)? });
         }
         let file = File::open(path).map_err(|error| SourceError::Unreadable { file: path.into(), error })?;
         Self::new(path, file, read)
@@ -92,7 +100,8 @@ impl Records {
 
     /// Reads a capture from anything.
     pub fn new(path: &Path, from: impl Read + Send + 'static, read: &Arc<AtomicU64>) -> Result<Self, SourceError> {
-        let counting = Counting { inner: from, read: Arc::clone(read) };
+        let counting = Primed::new(Counting { inner: from, read: Arc::clone(read) })
+            .map_err(|error| SourceError::Unreadable { file: path.into(), error })?;
         let reader = create_reader(BUFFER, counting).map_err(|error| match error {
             PcapError::ReadError => SourceError::Unreadable { file: path.into(), error: std::io::Error::other("cannot be read") },
             _ => SourceError::NotACapture { file: path.into() },
@@ -104,6 +113,8 @@ impl Records {
             nanoseconds: false,
             legacy: None,
             packets: 0,
+            readiness: None,
+            stop: Arc::default(),
             lent: 0,
             buffer: BUFFER,
             secrets: Vec::new(),
@@ -169,6 +180,11 @@ impl Records {
                     return Step::End(Some(SourceError::UnknownLink { file: self.path.clone(), link_type }));
                 }
                 Found::More => {
+                    if self.readiness.as_ref().is_some_and(|readiness| !readiness.is_ready())
+                        && !self.stop.load(Ordering::Relaxed)
+                    {
+                        return Step::Silent;
+                    }
                     if self.reader.refill().is_err() {
                         return Step::End(Some(self.damaged()));
                     }
@@ -252,4 +268,62 @@ enum Found {
     Larger,
     Cut,
     End(bool),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives one byte a read, as the slowest pipe does.
+    struct Slow(std::io::Cursor<Vec<u8>>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
+    fn pcap() -> Vec<u8> {
+        let mut file = Vec::new();
+        for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1, 7, 8, 3, 9] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(*b"abc");
+        file
+    }
+
+    fn pcapng() -> Vec<u8> {
+        let mut file = Vec::new();
+        // Section header with 8 bytes of options, interface, packet.
+        for word in [0x0a0d_0d0a_u32, 36, 0x1a2b_3c4d, 1, u32::MAX, u32::MAX, 0x0004_0001, 0x6162_6364, 36] {
+            file.extend(word.to_le_bytes());
+        }
+        for word in [1_u32, 20, 1, 65_535, 20, 6, 36, 0, 0, 5, 3, 9] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(*b"abc\0");
+        file.extend(36_u32.to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn a_head_in_single_bytes_is_a_head() {
+        for file in [pcap(), pcapng()] {
+            let mut records = Records::new(Path::new("x"), Slow(std::io::Cursor::new(file)), &Arc::default()).unwrap();
+            let Step::Frame(frame, bytes) = records.step() else { panic!("a frame") };
+            assert_eq!((bytes, frame.wire_len, frame.link_type), (b"abc".as_slice(), 9, 1));
+            assert!(matches!(records.step(), Step::End(None)));
+        }
+    }
+
+    #[test]
+    fn a_cut_head_is_no_capture() {
+        for file in [pcap(), pcapng()] {
+            for len in [0, 3, 11, 20] {
+                let cut = std::io::Cursor::new(file[..len].to_vec());
+                let error = Records::new(Path::new("x"), cut, &Arc::default()).err();
+                assert!(matches!(error, Some(SourceError::NotACapture { .. })), "{len}");
+            }
+        }
+    }
 }

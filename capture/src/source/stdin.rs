@@ -17,7 +17,29 @@ pub struct Interruptible {
     chunks: Receiver<std::io::Result<Vec<u8>>>,
     current: Vec<u8>,
     used: usize,
+    /// A chunk is given in part.
+    begun: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
+}
+
+/// Tells whether bytes are there without reading them.
+pub struct Readiness {
+    chunks: Receiver<std::io::Result<Vec<u8>>>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    /// Whether a read would not wait, after a short while at the most.
+    pub fn is_ready(&self) -> bool {
+        let pause = Duration::from_millis(1);
+        for _ in 0..10 {
+            if self.begun.load(Ordering::Relaxed) || !self.chunks.is_empty() {
+                return true;
+            }
+            std::thread::sleep(pause);
+        }
+        false
+    }
 }
 
 impl Interruptible {
@@ -42,7 +64,12 @@ impl Interruptible {
                 }
             }
         });
-        Self { chunks, current: Vec::new(), used: 0, stop }
+        Self { chunks, current: Vec::new(), used: 0, begun: Arc::default(), stop }
+    }
+
+    /// Asks for bytes beside the reader.
+    pub fn readiness(&self) -> Readiness {
+        Readiness { chunks: self.chunks.clone(), begun: Arc::clone(&self.begun) }
     }
 }
 
@@ -70,6 +97,7 @@ impl Read for Interruptible {
             to.copy_from_slice(from);
         }
         self.used += len;
+        self.begun.store(self.used < self.current.len(), Ordering::Relaxed);
         Ok(len)
     }
 }
