@@ -138,6 +138,8 @@ counters! {
         bad_checksum,
         /// Checksum left to hardware (folded pseudo-header sum): accepted.
         checksum_offload,
+        /// Checksum wrong on a side whose handshake had wrong ones and was answered: accepted.
+        checksum_unusable,
         /// Data outside the receive window.
         out_of_window,
         /// Acknowledgement of data never sent.

@@ -106,6 +106,8 @@ pub struct Packet {
     pub vlan: VlanTags,
     /// Innermost time to live or hop limit.
     pub ttl: u8,
+    /// The field of the innermost IPv4 header checksum is zero and should not be: left to the sender's hardware, or wrong.
+    pub ip_unsummed: bool,
     /// Innermost IPv4 identification, 0 for IPv6.
     pub ip_id: u16,
     /// Length of the frame on the wire, bytes.

@@ -37,13 +37,17 @@ impl Decoder {
             etherparse::err::ipv4::HeaderSliceError::Content(_) => Stop::Malformed,
         })?;
         let header_len = header.slice().len();
-        if checksum::sum(header.slice()) != 0xffff {
+        let unsummed = checksum::sum(header.slice()) != 0xffff;
+        let fragment = header.more_fragments() || header.fragments_offset().value() != 0;
+        // Zero is what a host that leaves the sum to its hardware captures of itself; the flow table decides whether it is.
+        if unsummed && (fragment || header.header_checksum() != 0) {
             return Err(Stop::BadChecksum);
         }
         let network = Network {
             source: IpAddr::V4(header.source_addr()),
             destination: IpAddr::V4(header.destination_addr()),
             ttl: header.ttl(),
+            unsummed,
             id: header.identification(),
         };
         let total = usize::from(header.total_len());
@@ -79,6 +83,7 @@ impl Decoder {
             source: IpAddr::V6(header.source_addr()),
             destination: IpAddr::V6(header.destination_addr()),
             ttl: header.hop_limit(),
+            unsummed: false,
             id: 0,
         };
         let len = usize::from(header.payload_length());

@@ -107,6 +107,8 @@ struct Network {
     source: IpAddr,
     destination: IpAddr,
     ttl: u8,
+    /// See [`Packet::ip_unsummed`].
+    unsummed: bool,
     id: u16,
 }
 
@@ -242,6 +244,7 @@ impl Decoder {
             side,
             vlan: walk.vlan,
             ttl: network.ttl,
+            ip_unsummed: network.unsummed,
             ip_id: network.id,
             wire_len: frame.wire_len,
             transport_offset: short(segment.start),

@@ -27,6 +27,10 @@ pub struct HalfOpen {
     pub has_timestamp: bool,
     pub fast_open: bool,
     pub signed: bool,
+    /// The client's checksums mean nothing in this capture, as long as nothing else shows.
+    pub unsummed: bool,
+    /// The server's do not: its SYN-ACK was set aside.
+    pub server_unsummed: bool,
     live: bool,
 }
 
@@ -128,6 +132,8 @@ impl HalfOpenTable {
             has_timestamp: facts.timestamps.is_some(),
             fast_open: facts.fast_open,
             signed: facts.signed,
+            unsummed: false,
+            server_unsummed: false,
             live: true,
         };
         let slot = (self.front + self.len) % self.max;
@@ -148,6 +154,36 @@ impl HalfOpenTable {
     /// Whether an attempt of the other side waits for an answer on the packet's VLAN.
     pub fn waits_for(&self, packet: &Packet) -> bool {
         self.len > 0 && self.of(packet).any(|entry| entry.client != packet.side && entry.vlan == packet.vlan)
+    }
+
+    /// Whether the sender of a packet that continues an attempt has shown that its checksums mean nothing.
+    pub fn is_unsummed(&self, packet: &Packet, fits: impl Fn(&HalfOpen) -> bool) -> bool {
+        self.len > 0
+            && self
+                .of(packet)
+                .any(|entry| fits(entry) && if entry.client == packet.side { entry.unsummed } else { entry.server_unsummed })
+    }
+
+    /// Notes that the client's (or the server's) packet of an attempt came with a wrong checksum.
+    pub fn mark_unsummed(&mut self, packet: &Packet, client: bool, fits: impl Fn(&HalfOpen) -> bool) {
+        self.mark(packet, fits, |entry| if client { entry.unsummed = true } else { entry.server_unsummed = true });
+    }
+
+    /// Notes that the same SYN came with a right one.
+    pub fn mark_summed(&mut self, packet: &Packet, fits: impl Fn(&HalfOpen) -> bool) {
+        self.mark(packet, fits, |entry| entry.unsummed = false);
+    }
+
+    fn mark(&mut self, packet: &Packet, fits: impl Fn(&HalfOpen) -> bool, change: impl Fn(&mut HalfOpen)) {
+        for &slot in self.index.iter_hash(packet.hash) {
+            if let Some(entry) = self.ring.get_mut(slot as usize)
+                && entry.live
+                && entry.key == packet.key
+                && fits(entry)
+            {
+                change(entry);
+            }
+        }
     }
 
     /// Takes the attempt that a packet of the same addresses and ports continues: the same VLAN first.

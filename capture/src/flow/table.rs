@@ -122,7 +122,9 @@ impl<H: StreamHandler> FlowTable<H> {
                 self.counters.duplicate_packet += 1;
                 return;
             }
-            if !tcp::skips_checksum(flow, direction, facts) && !self.has_right_checksum(packet, transport) {
+            let skips = tcp::skips_checksum(flow, direction, facts);
+            let unsummed = flow.tcp.get(direction).is_unsummed();
+            if !skips && !self.accepts_checksum(packet, transport, unsummed, Some((slot, direction))) {
                 if let Some(flow) = self.flows.get_mut(slot) {
                     tcp::count(flow, packet, direction, 0);
                 }
@@ -131,13 +133,23 @@ impl<H: StreamHandler> FlowTable<H> {
             self.known(slot, &segment, digest, handler);
             return;
         }
-        if self.has_right_checksum(packet, transport) {
+        let unsummed = self.half_open.is_unsummed(packet, |entry| continues(entry, packet, facts));
+        if self.accepts_checksum(packet, transport, unsummed, None) {
             self.unknown(packet, facts, payload, digest, handler);
+        } else {
+            self.unsummed_handshake(packet, facts, payload, digest);
         }
     }
 
-    fn has_right_checksum(&mut self, packet: &Packet, transport: &[u8]) -> bool {
-        match checksum::verify(packet, transport) {
+    /// Whether a receiver takes a packet as far as its checksums go. `unsummed`: this side's checksums mean nothing in this
+    /// capture; a right one shows that they do.
+    fn accepts_checksum(&mut self, packet: &Packet, transport: &[u8], unsummed: bool, side: Option<(u32, Direction)>) -> bool {
+        let checksum = if packet.ip_unsummed { Checksum::Invalid } else { checksum::verify(packet, transport) };
+        match checksum {
+            Checksum::Invalid if unsummed => {
+                self.counters.checksum_unusable += 1;
+                true
+            }
             Checksum::Invalid => {
                 self.counters.bad_checksum += 1;
                 !self.config.verify_checksums
@@ -146,7 +158,31 @@ impl<H: StreamHandler> FlowTable<H> {
                 self.counters.checksum_offload += 1;
                 true
             }
-            Checksum::Valid | Checksum::Unknown => true,
+            Checksum::Valid => {
+                if unsummed
+                    && let Some((slot, direction)) = side
+                    && let Some(flow) = self.flows.get_mut(slot)
+                {
+                    flow.tcp.get_mut(direction).set_unsummed(false);
+                }
+                true
+            }
+            Checksum::Unknown => true,
+        }
+    }
+
+    /// A handshake with wrong checksums that is answered all the same: they were wrong in the capture only (left to hardware,
+    /// or changed when addresses were made anonymous). A SYN is remembered; a SYN-ACK counts only once the client continues.
+    fn unsummed_handshake(&mut self, packet: &Packet, facts: &TcpFacts, payload: &[u8], digest: u64) {
+        match facts.flags & (flags::SYN | flags::ACK) {
+            flags::SYN if payload.is_empty() => {
+                self.remember_syn(packet, facts, digest);
+                self.half_open.mark_unsummed(packet, true, |entry| entry.client == packet.side && entry.digest == digest);
+            }
+            both if both == flags::SYN | flags::ACK => {
+                self.half_open.mark_unsummed(packet, false, |entry| answers(entry, packet, facts));
+            }
+            _ => {}
         }
     }
 
@@ -312,6 +348,7 @@ impl<H: StreamHandler> FlowTable<H> {
             }
             Known::Again => {
                 self.counters.retransmission += 1;
+                self.half_open.mark_summed(packet, |entry| entry.client == packet.side && entry.seq == facts.seq);
                 return true;
             }
             Known::Different => self.counters.syn_resent_different += 1,
@@ -350,6 +387,11 @@ impl<H: StreamHandler> FlowTable<H> {
         if let Some(second) = second {
             tcp::anchor_from_half_open(flow, second);
         }
+        if first.server_unsummed && facts.flags & flags::RST == 0 && packet.side == first.client {
+            // The SYN-ACK was set aside, and the client takes it.
+            flow.handshake = true;
+            self.counters.sessions += 1;
+        }
         self.resume(slot, packet, facts, payload, digest, handler);
     }
 
@@ -362,7 +404,9 @@ impl<H: StreamHandler> FlowTable<H> {
     }
 
     fn udp(&mut self, packet: &Packet, transport: &[u8], payload: &[u8], handler: &mut H) {
-        if !self.has_right_checksum(packet, transport) {
+        // Without a connection there is nothing to fool: an IP header sum left to hardware is let pass.
+        let packet = &Packet { ip_unsummed: false, ..*packet };
+        if !self.accepts_checksum(packet, transport, false, None) {
             return;
         }
         let word = |at: usize| transport.get(at..).and_then(<[u8]>::first_chunk::<4>).map_or(0, |word| u32::from_be_bytes(*word));

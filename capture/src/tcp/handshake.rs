@@ -63,6 +63,8 @@ pub(crate) fn anchor_from_half_open<A>(flow: &mut Flow<A>, entry: &HalfOpen) {
     let (half, other) = flow.tcp.pair_mut(direction);
     take_syn(half, &facts);
     half.ttl = entry.ttl;
+    half.set_unsummed(entry.unsummed);
+    other.set_unsummed(entry.server_unsummed);
     half.recent.remember(entry.digest, entry.time);
     take_syn_window(other, entry.window);
     let counts = flow.counts.get_mut(direction);

@@ -115,6 +115,8 @@ mod fact {
     pub const RESET: u16 = 1 << 12;
     /// The SYN carried the window scale option.
     pub const WSCALE: u16 = 1 << 13;
+    /// Its checksums mean nothing in this capture.
+    pub const UNSUMMED: u16 = 1 << 14;
 }
 
 impl Default for Half {
@@ -171,6 +173,15 @@ impl Half {
     /// Known from a packet of its own.
     const fn is_firm(&self) -> bool {
         self.is(fact::ANCHORED) && !self.is(fact::SOFT)
+    }
+
+    /// Its handshake packet had a wrong checksum and was answered all the same.
+    pub(crate) const fn is_unsummed(&self) -> bool {
+        self.is(fact::UNSUMMED)
+    }
+
+    pub(crate) const fn set_unsummed(&mut self, value: bool) {
+        self.set(fact::UNSUMMED, value);
     }
 
     pub(crate) const fn was_seen(&self) -> bool {

@@ -164,6 +164,7 @@ impl Wire {
             hash: 0x1234_5678_9abc_def0 ^ u64::from(self.port),
             vlan,
             ttl: 64,
+            ip_unsummed: false,
             ip_id: self.ip_id,
             wire_len: 54 + len,
             transport_offset: 0,
