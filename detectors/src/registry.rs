@@ -22,8 +22,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { metas: &[&credential_dump::META], new: credential_dump::detector },
     Registered { metas: &[&credential_lookup::META], new: credential_lookup::detector },
     Registered { metas: &[&credentials_returned::META], new: credentials_returned::detector },
-    Registered { metas: &[&sql::META], new: sql::detector },
-    Registered { metas: &[&command::META], new: command::detector },
+    // One detector: the SQL is read once for both.
+    Registered { metas: &[&sql::META, &command::META], new: sql::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { metas: &[&example::META], new: example::detector },

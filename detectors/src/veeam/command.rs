@@ -1,19 +1,14 @@
 //! 9401005: SQL sent through the remote invocation runs an operating system command.
 
-use std::collections::VecDeque;
-
 use backstop_protocols::veeam::Call;
 use backstop_types::{Fields, Value};
 
 use super::evidence;
-use super::watch::{self, Cause, Technique, Watch};
+use super::watch::{Cause, Technique};
 use crate::content::sql;
 use crate::finding::Stage;
 use crate::mitre::{T1059, T1190};
-use crate::{Context, Detector, Meta};
-
-/// Texts known to run no command, so that a poll repeated for hours is read once.
-const MAX_HARMLESS: usize = 32;
+use crate::{Context, Meta};
 
 /// What is fixed about it.
 pub static META: Meta = Meta {
@@ -31,37 +26,26 @@ pub static META: Meta = Meta {
            literal, a comment or a name only, and switching xp_cmdshell off.",
 };
 
-/// A detector for a new flow.
-#[must_use]
-pub fn detector() -> Box<dyn Detector> {
-    Box::new(Watch::new(Command::default()))
-}
-
+/// Calls that run commands. The SQL is read by [`super::sql`], which has the detector for both.
 #[derive(Default)]
-struct Command {
-    harmless: VecDeque<u128>,
+pub struct Command {
+    /// What the SQL at hand does.
+    pub hits: Vec<sql::Hit>,
+    runs: u128,
 }
 
 impl Technique for Command {
     const META: &'static Meta = &META;
 
-    fn cause(&mut self, context: &Context<'_>, call: &Call) -> Option<Cause> {
-        let text = call.sql.as_deref()?;
-        let key = watch::key(text);
-        if self.harmless.contains(&key) {
-            return None;
-        }
-        let hits = sql::conditions(text);
-        if hits.is_empty() {
-            if self.harmless.len() >= MAX_HARMLESS {
-                self.harmless.pop_front();
-            }
-            self.harmless.push_back(key);
+    fn cause(&mut self, context: &Context<'_>, _: &Call) -> Option<Cause> {
+        if self.hits.is_empty() {
             return None;
         }
         let max = context.config.max_excerpt;
-        let conditions: Vec<Value> = hits.iter().map(|hit| condition(hit, max).into()).collect();
-        Some(Cause { key, evidence: Fields::new().with("conditions", conditions) })
+        let conditions: Vec<Value> = self.hits.iter().map(|hit| condition(hit, max).into()).collect();
+        // Each run is a cause of its own: a command that runs twice did its work twice.
+        self.runs += 1;
+        Some(Cause { key: self.runs, evidence: Fields::new().with("conditions", conditions) })
     }
 
     fn max_causes(&self, context: &Context<'_>) -> usize {

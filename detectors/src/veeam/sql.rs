@@ -1,12 +1,22 @@
 //! 9401004: SQL is sent through the remote invocation.
+//!
+//! Here SQL is read, once for this detection and for 9401005 ([`super::command`]).
 
-use backstop_protocols::veeam::Call;
+use std::collections::VecDeque;
+
+use backstop_protocols::veeam::{Call, Stage as CallStage};
+use backstop_protocols::{Anomaly, Transaction};
 use backstop_types::Fields;
 
+use super::command::Command;
 use super::watch::{self, Cause, Technique, Watch};
+use crate::content::sql;
 use crate::finding::Stage;
 use crate::mitre::{T1190, T1210};
-use crate::{Context, Detector, Meta};
+use crate::{Context, Detector, Findings, Meta};
+
+/// Texts known to run no command, so that a poll repeated for hours is read once.
+const MAX_HARMLESS: usize = 32;
 
 /// What is fixed about it.
 pub static META: Meta = Meta {
@@ -19,24 +29,98 @@ pub static META: Meta = Meta {
     cve: &["CVE_2023_27532"],
     stage: Stage::Exploit,
     help: "A request to IRemoteInvokeService carries a DbGetDataTableRemoteInvokeSpec or an SqlCommand element: its SQL runs with the \
-           rights of the service. Each distinct SQL text of a flow is an alert, up to a limit; further ones are counted. Fires for \
-           known clients too. Silent: other methods, and SQL text in a reply or in another argument.",
+           rights of the service. Each distinct SQL text of a flow is an alert, and each run of one that runs commands, up to a limit; \
+           further ones are counted. Fires for known clients too. Silent: other methods, and SQL text in a reply or in another \
+           argument.",
 };
 
-/// A detector for a new flow.
+/// A detector for a new flow: of this and of 9401005.
 #[must_use]
 pub fn detector() -> Box<dyn Detector> {
-    Box::new(Watch::new(Sql))
+    Box::new(SqlCalls { sql: Watch::new(Sql::default()), command: Watch::new(Command::default()), harmless: VecDeque::new() })
 }
 
-struct Sql;
+struct SqlCalls {
+    sql: Watch<Sql>,
+    command: Watch<Command>,
+    harmless: VecDeque<u128>,
+}
+
+impl SqlCalls {
+    /// The conditions that the SQL of a call meets.
+    fn read(&mut self, call: &Call) -> Vec<sql::Hit> {
+        let Some(text) = call.sql.as_deref() else { return Vec::new() };
+        let key = watch::key(text);
+        if self.harmless.contains(&key) {
+            return Vec::new();
+        }
+        let hits = sql::conditions(text);
+        if hits.is_empty() {
+            if self.harmless.len() >= MAX_HARMLESS {
+                self.harmless.pop_front();
+            }
+            self.harmless.push_back(key);
+        }
+        hits
+    }
+}
+
+impl Detector for SqlCalls {
+    fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
+        if let Transaction::Veeam(of) = transaction
+            && of.stage == CallStage::Requested
+        {
+            let hits = self.read(of.call);
+            self.sql.technique.runs_commands = !hits.is_empty();
+            self.command.technique.hits = hits;
+        }
+        self.sql.on_transaction(context, transaction, out);
+        self.command.on_transaction(context, transaction, out);
+    }
+
+    fn on_anomaly(&mut self, context: &Context<'_>, anomaly: &Anomaly, out: &mut Findings) {
+        self.sql.on_anomaly(context, anomaly, out);
+        self.command.on_anomaly(context, anomaly, out);
+    }
+
+    fn on_tick(&mut self, context: &Context<'_>, out: &mut Findings) {
+        self.sql.on_tick(context, out);
+        self.command.on_tick(context, out);
+    }
+
+    fn wants_tick(&self) -> bool {
+        self.sql.wants_tick() || self.command.wants_tick()
+    }
+
+    fn on_flow_end(&mut self, context: &Context<'_>, out: &mut Findings) {
+        self.sql.on_flow_end(context, out);
+        self.command.on_flow_end(context, out);
+    }
+}
+
+#[derive(Default)]
+struct Sql {
+    /// The SQL at hand meets a condition of 9401005.
+    runs_commands: bool,
+    /// Calls that ran commands so far.
+    runs: u128,
+}
 
 impl Technique for Sql {
     const META: &'static Meta = &META;
 
     fn cause(&mut self, _: &Context<'_>, call: &Call) -> Option<Cause> {
-        let text = call.sql.as_deref().unwrap_or_default();
-        super::carries_sql(call).then(|| Cause { key: watch::key(text), evidence: Fields::new() })
+        if !super::carries_sql(call) {
+            return None;
+        }
+        let key = if self.runs_commands {
+            // A command that runs twice did its work twice.
+            self.runs += 1;
+            self.runs
+        } else {
+            watch::key(call.sql.as_deref().unwrap_or_default())
+        };
+        Some(Cause { key, evidence: Fields::new() })
     }
 
     fn max_causes(&self, context: &Context<'_>) -> usize {

@@ -67,7 +67,7 @@ enum State {
 
 /// The detector of a technique.
 pub struct Watch<T> {
-    technique: T,
+    pub technique: T,
     session: SessionFacts,
     met: Vec<Met>,
     /// Calls that may still be answered, with their cause.

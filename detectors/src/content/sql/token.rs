@@ -144,7 +144,7 @@ impl Lexer<'_> {
             return Some(Token::Quoted(self.quoted('"', false).to_lowercase()));
         }
         if character == '@' {
-            return Some(Token::Variable(self.take_while(|character| is_word(character)).to_lowercase()));
+            return Some(Token::Variable(self.take_while(is_word).to_lowercase()));
         }
         if character == '$' {
             return Some(self.dollar());
