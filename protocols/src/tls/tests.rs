@@ -669,3 +669,16 @@ fn fields_are_those_of_the_schema() {
         }
     }
 }
+
+#[test]
+fn a_date_that_the_schema_does_not_know_stays_out_of_the_record() {
+    let leaf = Certificate {
+        not_before: "2026-01-01T00:00:00".to_owned(),
+        not_after: "9999-12-31T23:59:59".to_owned(),
+        ..Certificate::default()
+    };
+    let facts = Facts { chain: Chain { leaf: Some(leaf), ..Chain::default() }, ..Facts::default() };
+    let fields = Transaction { stage: Stage::Handshake, facts: &facts }.fields();
+    assert_eq!(text(&fields, &["notbefore"]), "2026-01-01T00:00:00");
+    assert!(fields.get("notafter").is_none());
+}

@@ -154,8 +154,8 @@ impl Facts {
         fields.set_some("sni", self.sni().map(str::to_owned));
         fields.set("version", self.version_name());
         if let Some(certificate) = self.certificate() {
-            fields.set("notbefore", certificate.not_before.clone());
-            fields.set("notafter", certificate.not_after.clone());
+            set_date(&mut fields, "notbefore", &certificate.not_before);
+            set_date(&mut fields, "notafter", &certificate.not_after);
             set_list(&mut fields, "subjectaltname", certificate.subject_alt_names.clone());
         }
         if self.resumed {
@@ -167,6 +167,14 @@ impl Facts {
         set_list(&mut fields, "client_alpns", self.client_hello.as_ref().map(ClientHello::alpn_names).unwrap_or_default());
         set_list(&mut fields, "server_alpns", self.server_hello.as_ref().map(ServerHello::alpn_names).unwrap_or_default());
         fields
+    }
+}
+
+/// Suricata's schema has years 1000 to 2999 only. A certificate that never expires says 9999 (RFC 5280 §4.1.2.5): that
+/// stays in [`Certificate`].
+fn set_date(fields: &mut Fields, name: &'static str, date: &str) {
+    if date.len() == 19 && date.starts_with(['1', '2']) {
+        fields.set(name, date.to_owned());
     }
 }
 
