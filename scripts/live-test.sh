@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Live capture, end to end: a veth pair between two network namespaces, a capture replayed onto one end, the sensor on the
 # other. Checks the alerts, that nothing was dropped, and the stop on SIGTERM. Skipped where namespaces are not permitted.
+# usage: scripts/live-test.sh [BACKSTOP]
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 tag=bs$$
@@ -28,17 +29,24 @@ ip -n "$sensor" link add span0 type veth peer name wire0 netns "$sender" || skip
 ip -n "$sensor" link set span0 up
 ip -n "$sender" link set wire0 up
 
-cargo build --locked --quiet --manifest-path "$top/Cargo.toml" --bin backstop --example inject
-bin=$top/target/debug
+backstop=${1:-}
+if [ -z "$backstop" ]; then
+    cargo build --locked --quiet --manifest-path "$top/Cargo.toml" --bin backstop
+    backstop=$top/target/debug/backstop
+fi
+# Beside the binary, or built now: `cargo test` builds examples first.
+inject=$(dirname "$backstop")/examples/inject
+[ -x "$inject" ] || cargo build --locked --quiet --manifest-path "$top/Cargo.toml" --example inject
+[ -x "$inject" ] || inject=$top/target/debug/examples/inject
 
-ip netns exec "$sensor" "$bin/backstop" run -i span0 -o "$work/eve.json" 2>"$work/log" &
+ip netns exec "$sensor" "$backstop" run -i span0 -o "$work/eve.json" 2>"$work/log" &
 pid=$!
 for _ in $(seq 100); do
     grep -q 'listening' "$work/log" && break
     kill -0 "$pid" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
     sleep 0.2
 done
-ip netns exec "$sender" "$bin/examples/inject" "$top/pcaps/veeam/a1_getall/input.pcap" wire0
+ip netns exec "$sender" "$inject" "$top/pcaps/veeam/a1_getall/input.pcap" wire0
 
 # The alerts must be on disk while the sensor runs, without waiting for its end.
 alerts() { grep -c "\"signature_id\":$1[,}]" "$work/eve.json" 2>/dev/null || true; }
