@@ -48,20 +48,21 @@ struct SqlCalls {
 
 impl SqlCalls {
     /// The conditions that the SQL of a call meets.
-    fn read(&mut self, call: &Call) -> Vec<sql::Hit> {
-        let Some(text) = call.sql.as_deref() else { return Vec::new() };
+    fn read(&mut self, call: &Call) -> sql::Reading {
+        let nothing = sql::Reading { hits: Vec::new(), complete: true };
+        let Some(text) = call.sql.as_deref() else { return nothing };
         let key = watch::key(text);
         if self.harmless.contains(&key) {
-            return Vec::new();
+            return nothing;
         }
-        let hits = sql::conditions(text);
-        if hits.is_empty() {
+        let reading = sql::read(text);
+        if reading.hits.is_empty() {
             if self.harmless.len() >= MAX_HARMLESS {
                 self.harmless.pop_front();
             }
             self.harmless.push_back(key);
         }
-        hits
+        reading
     }
 }
 
@@ -70,9 +71,10 @@ impl Detector for SqlCalls {
         if let Transaction::Veeam(of) = transaction
             && of.stage == CallStage::Requested
         {
-            let hits = self.read(of.call);
-            self.sql.technique.runs_commands = !hits.is_empty();
-            self.command.technique.hits = hits;
+            let reading = self.read(of.call);
+            self.sql.technique.runs_commands = !reading.hits.is_empty();
+            self.sql.technique.complete = reading.complete;
+            self.command.technique.hits = reading.hits;
         }
         self.sql.on_transaction(context, transaction, out);
         self.command.on_transaction(context, transaction, out);
@@ -102,6 +104,8 @@ impl Detector for SqlCalls {
 struct Sql {
     /// The SQL at hand meets a condition of 9401005.
     runs_commands: bool,
+    /// It was read to its end.
+    complete: bool,
     /// Calls that ran commands so far.
     runs: u128,
 }
@@ -120,7 +124,12 @@ impl Technique for Sql {
         } else {
             watch::key(call.sql.as_deref().unwrap_or_default())
         };
-        Some(Cause { key, evidence: Fields::new() })
+        let mut evidence = Fields::new();
+        if !self.complete {
+            // Nothing honest needs so much unfolding: an analyst should read it.
+            evidence.set("sql_unread", true);
+        }
+        Some(Cause { key, evidence })
     }
 
     fn max_causes(&self, context: &Context<'_>) -> usize {

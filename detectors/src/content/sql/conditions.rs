@@ -1,6 +1,6 @@
 //! Conditions 9402001 to 9402006 of the catalogue.
 
-use super::statement::{Call, Script, script};
+use super::statement::{Call, Visitor, visit};
 
 /// A condition that a text meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Hit {
 }
 
 /// Objects by which `sp_OACreate` runs programs or fetches files.
-const AUTOMATION: [&str; 8] = [
+const AUTOMATION: [&str; 11] = [
     "wscript.shell",
     "shell.application",
     "msxml2.",
@@ -24,66 +24,155 @@ const AUTOMATION: [&str; 8] = [
     "adodb.stream",
     // The class id of WScript.Shell.
     "{72c24dd5-d70a-438b-8a42-98424b88afb8}",
+    // WScript.Shell.1, Shell.Application, Scripting.FileSystemObject.
+    "{f935dc22-1cf0-11d0-adb9-00c04fd58a0b}",
+    "{13709620-c279-11ce-a49e-444553540000}",
+    "{0d43fe01-f093-11cf-8940-00a0c9054228}",
 ];
 
 /// Languages of PostgreSQL that may do what the server may do.
 const UNTRUSTED: [&str; 8] = ["plpythonu", "plpython2u", "plpython3u", "plperlu", "pltclu", "plsh", "plrubyu", "c"];
 
+/// What a text turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The conditions it meets, each once, in order of their ids.
+    pub hits: Vec<Hit>,
+    /// It was read to its end: no bound was reached.
+    pub complete: bool,
+}
+
 /// The conditions a text meets, each once, in order of their ids.
 #[must_use]
 pub fn conditions(text: &str) -> Vec<Hit> {
-    let script = script(text);
-    let mut hits = Vec::new();
-    let mut add = |sid, name, command: Option<&str>| {
-        if !hits.iter().any(|hit: &Hit| hit.sid == sid) {
-            hits.push(Hit { sid, name, command: command.map(str::to_owned) });
+    read(text).hits
+}
+
+/// The conditions a text meets, and whether all of it was read.
+#[must_use]
+pub fn read(text: &str) -> Reading {
+    let mut judge = Judge::default();
+    let complete = visit(text, &mut judge);
+    judge.hits.sort_by_key(|hit| hit.sid);
+    Reading { hits: judge.hits, complete }
+}
+
+/// Decides call by call. Keeps the first hit of each condition only.
+#[derive(Default)]
+struct Judge {
+    hits: Vec<Hit>,
+    /// An object that runs programs was made.
+    automation: bool,
+}
+
+impl Judge {
+    fn add(&mut self, sid: u64, name: &'static str, command: Option<&str>) {
+        match self.hits.iter_mut().find(|hit| hit.sid == sid) {
+            // The first command that is known is the one shown.
+            Some(hit) => hit.command = hit.command.take().or_else(|| command.map(str::to_owned)),
+            None => self.hits.push(Hit { sid, name, command: command.map(str::to_owned) }),
         }
-    };
-    if script.calls.iter().any(enables_xp_cmdshell) {
-        add(9_402_001, "xp_cmdshell enabled", None);
     }
-    if let Some(call) = script.calls.iter().find(|call| call.name == "xp_cmdshell") {
-        add(9_402_002, "xp_cmdshell executed", call.arguments.first().and_then(|argument| argument.value.as_deref()));
-    }
-    if let Some(command) = automation(&script) {
-        add(9_402_003, "OLE automation execution", command);
-    }
-    if script.assemblies.iter().any(|bytes| bytes.starts_with(b"MZ")) {
-        add(9_402_004, "CLR assembly from bytes", None);
-    }
-    if let Some(call) = script.calls.iter().find(|call| is_command_step(call)) {
-        add(9_402_005, "SQL Agent command step", call.argument("@command", 5));
-    }
-    if let Some(command) = script.programs.first() {
-        add(9_402_006, "PostgreSQL program execution", Some(command));
-    } else if script.languages.iter().any(|language| UNTRUSTED.contains(&language.as_str()))
-        || script.calls.iter().any(|call| call.name == "lo_export")
-    {
-        add(9_402_006, "PostgreSQL program execution", None);
-    }
-    hits
 }
 
-/// `sp_configure` takes the beginning of an option's name where no other begins so.
+impl Visitor for Judge {
+    fn call(&mut self, call: &Call) {
+        match call.name.as_str() {
+            "sp_configure" if enables_xp_cmdshell(call) => self.add(9_402_001, "xp_cmdshell enabled", None),
+            "xp_cmdshell" => {
+                let command = call.arguments.first().and_then(|argument| argument.value.as_deref());
+                self.add(9_402_002, "xp_cmdshell executed", command);
+            }
+            "sp_oacreate" => {
+                let object = call.argument("@progid", 0).map(|object| object.trim().to_lowercase());
+                self.automation |= object.is_some_and(|object| {
+                    // A moniker makes the same object: `new:{class}`.
+                    let object = object.strip_prefix("new:").unwrap_or(&object);
+                    AUTOMATION.iter().any(|known| object.starts_with(known))
+                });
+            }
+            "sp_oamethod" if self.automation => {
+                let command = call.arguments.iter().skip(3).find_map(|argument| argument.value.as_deref());
+                self.add(9_402_003, "OLE automation execution", command);
+            }
+            "sp_add_jobstep" | "sp_update_jobstep" | "sp_add_jobstep_internal" if is_command_step(call) => {
+                self.add(9_402_005, "SQL Agent command step", call.argument("@command", 5));
+            }
+            "lo_export" => self.add(9_402_006, "PostgreSQL program execution", None),
+            _ => {}
+        }
+    }
+
+    fn program(&mut self, command: &str) {
+        self.add(9_402_006, "PostgreSQL program execution", Some(command));
+    }
+
+    fn assembly(&mut self, bytes: &[u8]) {
+        if bytes.starts_with(b"MZ") {
+            self.add(9_402_004, "CLR assembly from bytes", None);
+        }
+    }
+
+    fn language(&mut self, language: &str) {
+        if UNTRUSTED.contains(&language) {
+            self.add(9_402_006, "PostgreSQL program execution", None);
+        }
+    }
+}
+
 fn enables_xp_cmdshell(call: &Call) -> bool {
-    let option = call.argument("@configname", 0).map(|name| name.trim().to_lowercase());
     let value = call.argument("@configvalue", 1).map(str::trim);
-    call.name == "sp_configure"
-        && option.is_some_and(|name| name.len() >= 4 && "xp_cmdshell".starts_with(&name))
-        && value.and_then(|value| value.parse::<i64>().ok()) == Some(1)
+    call.argument("@configname", 0).is_some_and(|name| names_xp_cmdshell(name.trim())) && value.is_some_and(is_one)
 }
 
-/// An object that runs programs, and a method called after it was made; the method's argument.
-fn automation(script: &Script) -> Option<Option<&str>> {
-    let made = script.calls.iter().position(|call| {
-        let object = call.argument("@progid", 0).map(|object| object.trim().to_lowercase());
-        call.name == "sp_oacreate" && object.is_some_and(|object| AUTOMATION.iter().any(|known| object.starts_with(known)))
-    })?;
-    let method = script.calls.iter().skip(made).find(|call| call.name == "sp_oamethod")?;
-    Some(method.arguments.iter().skip(3).find_map(|argument| argument.value.as_deref()))
+/// The option's name.
+const OPTION: [char; 11] = ['x', 'p', '_', 'c', 'm', 'd', 's', 'h', 'e', 'l', 'l'];
+
+/// `sp_configure` looks its option up with `LIKE '%name%'`: any part of the name will do, and so will wildcards.
+fn names_xp_cmdshell(name: &str) -> bool {
+    let name: Vec<char> = name.chars().take(64).flat_map(char::to_lowercase).collect();
+    // Wildcards alone fit every option, and a name that fits several is refused.
+    name.iter().any(char::is_ascii_alphanumeric)
+        && (0..OPTION.len()).any(|from| like(&name, OPTION.get(from..).unwrap_or_default()))
+}
+
+/// Whether a `LIKE` pattern fits the beginning of a text. The places it may have come to are followed side by side.
+fn like(pattern: &[char], text: &[char]) -> bool {
+    let mut places = vec![false; text.len() + 1];
+    if let Some(first) = places.first_mut() {
+        *first = true;
+    }
+    let mut rest = pattern;
+    while let Some((&head, tail)) = rest.split_first() {
+        rest = tail;
+        if head == '%' {
+            let from = places.iter().position(|place| *place).unwrap_or(places.len());
+            places.iter_mut().skip(from).for_each(|place| *place = true);
+            continue;
+        }
+        let mut set = None;
+        if head == '[' {
+            let end = tail.iter().position(|&character| character == ']').unwrap_or(tail.len());
+            set = tail.get(..end);
+            rest = tail.get(end + 1..).unwrap_or_default();
+        }
+        let fits = |character: char| match set {
+            Some(['^', others @ ..]) => !others.contains(&character),
+            Some(these) => these.contains(&character) || these.contains(&'-'),
+            None => head == '_' || head == character,
+        };
+        let next = text.iter().zip(&places).map(|(&character, &place)| place && fits(character));
+        places = std::iter::once(false).chain(next).collect();
+    }
+    places.contains(&true)
+}
+
+/// 1 in any way it may be written; of bytes, as the text they were read as.
+fn is_one(value: &str) -> bool {
+    value.trim_start_matches('\0') == "\u{1}" || value.parse::<f64>().is_ok_and(|number| (number - 1.0).abs() < f64::EPSILON)
 }
 
 fn is_command_step(call: &Call) -> bool {
     let subsystem = call.argument("@subsystem", 4).map(|subsystem| subsystem.trim().to_lowercase());
-    call.name == "sp_add_jobstep" && subsystem.is_some_and(|subsystem| subsystem == "cmdexec" || subsystem == "powershell")
+    subsystem.is_some_and(|subsystem| subsystem == "cmdexec" || subsystem == "powershell")
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::functions;
 use super::token::Token;
 
 /// Parentheses and function calls in one expression.
-const MAX_DEPTH: usize = 24;
+const MAX_DEPTH: usize = 48;
 /// Bytes of one folded text.
 const MAX_TEXT: usize = 256 * 1024;
 /// Variables remembered.
@@ -20,6 +21,25 @@ pub enum Constant {
 }
 
 impl Constant {
+    /// Bytes it takes.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Number(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// As a whole number; bytes as T-SQL casts them, the first one highest.
+    pub fn to_number(&self) -> Option<i64> {
+        match self {
+            Self::Text(text) | Self::Number(text) => text.trim().parse().ok(),
+            Self::Bytes(bytes) if bytes.len() <= 8 => {
+                Some(bytes.iter().fold(0_i64, |number, byte| number.wrapping_shl(8) | i64::from(*byte)))
+            }
+            Self::Bytes(_) => None,
+        }
+    }
+
     /// As text, the way a cast to `varchar` reads it; UTF-16 where every second byte is zero.
     pub fn into_text(self) -> String {
         match self {
@@ -41,11 +61,18 @@ impl Constant {
 pub struct Folder {
     variables: HashMap<String, Constant>,
     room: usize,
+    /// Steps left: what bounds the time for texts that fail in each of their many nestings.
+    fuel: usize,
 }
 
 impl Folder {
-    pub fn new(room: usize) -> Self {
-        Self { variables: HashMap::new(), room }
+    pub fn new(room: usize, fuel: usize) -> Self {
+        Self { variables: HashMap::new(), room, fuel }
+    }
+
+    /// Something was left out, because there is no end to it.
+    pub const fn is_spent(&self) -> bool {
+        self.room == 0 || self.fuel == 0
     }
 
     pub fn set(&mut self, variable: &str, value: Option<Constant>) {
@@ -64,7 +91,11 @@ impl Folder {
     }
 
     fn spend(&mut self, len: usize) -> Option<()> {
-        self.room = self.room.checked_sub(len)?;
+        let Some(room) = self.room.checked_sub(len) else {
+            self.room = 0;
+            return None;
+        };
+        self.room = room;
         (len <= MAX_TEXT).then_some(())
     }
 
@@ -74,7 +105,7 @@ impl Folder {
     }
 
     fn sum(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
-        let (mut value, mut used) = self.primary(tokens, depth);
+        let (mut value, mut used) = self.product(tokens, depth);
         if used == 0 {
             return (None, 0);
         }
@@ -83,6 +114,7 @@ impl Folder {
             let rest = tokens.get(used..).unwrap_or_default();
             let operator = match rest {
                 [Token::Symbol('+'), ..] => 1,
+                [Token::Symbol('-'), ..] if matches!(value, Some(Constant::Number(_))) => 1,
                 [Token::Symbol('|'), Token::Symbol('|'), ..] => 2,
                 // A PostgreSQL cast: `x::text`.
                 [Token::Symbol(':'), Token::Symbol(':'), _, ..] => {
@@ -91,11 +123,17 @@ impl Folder {
                 }
                 _ => break,
             };
-            let (next, taken) = self.primary(rest.get(operator..).unwrap_or_default(), depth);
+            let (next, taken) = self.product(rest.get(operator..).unwrap_or_default(), depth);
             if taken == 0 {
                 break;
             }
             used += operator + taken;
+            if let (None, Some(Constant::Number(a)), Some(Constant::Number(b)), Some(Token::Symbol(sign)), 1) =
+                (&parts, &value, &next, rest.first(), operator)
+            {
+                value = arithmetic(a, *sign, b);
+                continue;
+            }
             let joined = match (parts.take(), value.take(), next) {
                 (Some(text), _, Some(next)) => Some((text, next.into_text())),
                 (None, Some(first), Some(next)) => Some((first.into_text(), next.into_text())),
@@ -119,45 +157,107 @@ impl Folder {
         (parts.map(Constant::Text).or(value), used)
     }
 
+    fn product(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
+        let (mut value, mut used) = self.primary(tokens, depth);
+        while let Some(Token::Symbol(sign @ ('*' | '/' | '%' | '^'))) = tokens.get(used).filter(|_| used > 0) {
+            let (next, taken) = self.primary(tokens.get(used + 1..).unwrap_or_default(), depth);
+            if taken == 0 {
+                break;
+            }
+            used += 1 + taken;
+            value = match (&value, &next) {
+                (Some(Constant::Number(a)), Some(Constant::Number(b))) => arithmetic(a, *sign, b),
+                _ => None,
+            };
+        }
+        (value, used)
+    }
+
     fn primary(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
-        if depth > MAX_DEPTH {
+        self.fuel = self.fuel.saturating_sub(1);
+        if depth > MAX_DEPTH || self.fuel == 0 {
             return (None, 0);
         }
         match tokens {
             [Token::Text(text), ..] => (self.spend(text.len()).map(|()| Constant::Text(text.clone())), 1),
             [Token::Hex(bytes), ..] => (self.spend(bytes.len()).map(|()| Constant::Bytes(bytes.clone())), 1),
             [Token::Number(number), ..] => (Some(Constant::Number(number.clone())), 1),
+            // A text with QUOTED_IDENTIFIER off; a column otherwise, which is no constant but does no harm.
+            [Token::Double(text), ..] if !tokens.get(1).is_some_and(|next| next.is_symbol('.')) => {
+                (self.spend(text.len()).map(|()| Constant::Text(text.clone())), 1)
+            }
+            [Token::Symbol('+'), Token::Number(number), ..] => (Some(Constant::Number(number.clone())), 2),
             [Token::Symbol('-'), Token::Number(number), ..] => (Some(Constant::Number(format!("-{number}"))), 2),
             [Token::Variable(name), ..] => {
                 let value = self.variables.get(name).cloned();
-                let len = value.as_ref().map_or(0, |value| match value {
-                    Constant::Text(text) | Constant::Number(text) => text.len(),
-                    Constant::Bytes(bytes) => bytes.len(),
-                });
+                let len = value.as_ref().map_or(0, Constant::len);
                 (self.spend(len).and(value), 1)
             }
             [Token::Symbol('('), rest @ ..] => {
-                let (value, used) = self.sum(rest, depth + 1);
-                match rest.get(used) {
-                    Some(Token::Symbol(')')) => (value, used + 2),
+                // A scalar subquery of a constant: `(SELECT 'x')`.
+                let select = usize::from(rest.first().is_some_and(|first| first.is("select")));
+                let (value, used) = self.sum(rest.get(select..).unwrap_or_default(), depth + 1);
+                match rest.get(select + used) {
+                    Some(Token::Symbol(')')) => (value, select + used + 2),
                     _ => (None, 0),
                 }
             }
-            [Token::Word(name), Token::Symbol('('), rest @ ..] => self.function(name, rest, depth + 1),
+            [Token::Word(name), Token::Symbol('('), rest @ ..] => {
+                let (value, used) = self.function(name, rest, depth + 1);
+                self.xml_value(value, used, tokens)
+            }
             _ => (None, 0),
         }
+    }
+
+    /// `CAST('' AS xml).value('xs:base64Binary("…")', 'varbinary(max)')`: how T-SQL decodes base64.
+    fn xml_value(&mut self, value: Option<Constant>, used: usize, tokens: &[Token]) -> (Option<Constant>, usize) {
+        let [
+            Token::Symbol('.'),
+            Token::Word(method),
+            Token::Symbol('('),
+            Token::Text(query),
+            Token::Symbol(','),
+            Token::Text(_),
+            Token::Symbol(')'),
+            ..,
+        ] = tokens.get(used..).filter(|_| used > 0).unwrap_or_default()
+        else {
+            return (value, used);
+        };
+        if method != "value" {
+            return (value, used);
+        }
+        let inner = |name: &str| query.split_once(name).map(|(_, rest)| rest.trim_start().trim_start_matches('('));
+        let argument = |rest: &str| {
+            let (_, quoted) = rest.split_once('"')?;
+            let (text, _) = quoted.split_once('"')?;
+            if !rest.contains("sql:variable") {
+                return Some(text.to_owned());
+            }
+            self.variables.get(&text.to_lowercase()).cloned().map(Constant::into_text)
+        };
+        let decoded = match (inner("xs:base64Binary"), inner("xs:hexBinary")) {
+            (Some(rest), _) => argument(rest).and_then(|text| functions::decode(&text, "base64")),
+            (None, Some(rest)) => argument(rest).and_then(|text| functions::decode(&text, "hex")),
+            (None, None) => None,
+        };
+        let decoded = decoded.filter(|bytes| self.spend(bytes.len()).is_some());
+        (decoded.map(Constant::Bytes), used + 7)
     }
 
     /// A function of constants. `tokens` begin behind its parenthesis.
     fn function(&mut self, name: &str, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
         let mut arguments = Vec::new();
         let mut used = 0;
+        let mut to_bytes = false;
         if name == "convert" || name == "try_convert" {
             // CONVERT(type, value [, style]): the type comes first.
-            used = tokens.iter().position(|token| token.is_symbol(',')).map_or(0, |comma| comma + 1);
-            if used == 0 || used > 8 {
+            used = tokens.iter().take(9).position(|token| token.is_symbol(',')).map_or(0, |comma| comma + 1);
+            if used == 0 {
                 return (None, 0);
             }
+            to_bytes = tokens.first().is_some_and(|kind| kind.is("varbinary") || kind.is("binary"));
         }
         loop {
             let (value, taken) = self.sum(tokens.get(used..).unwrap_or_default(), depth);
@@ -177,40 +277,30 @@ impl Folder {
                 }
                 _ => return (None, 0),
             }
-            if arguments.len() > 64 {
+            if arguments.len() > 1_024 {
                 return (None, 0);
             }
         }
+        let value = functions::apply(name, arguments, to_bytes, MAX_TEXT.min(self.room));
+        let value = value.filter(|value| self.spend(value.len()).is_some());
         // Name and parenthesis come before.
-        (self.apply(name, arguments), used + 2)
+        (value, used + 2)
     }
+}
 
-    fn apply(&mut self, name: &str, arguments: Vec<Option<Constant>>) -> Option<Constant> {
-        let mut arguments = arguments.into_iter();
-        let mut next = || arguments.next().flatten();
-        let text = match name {
-            "char" | "nchar" | "chr" => {
-                let Constant::Number(code) = next()? else { return None };
-                char::from_u32(code.parse().ok()?)?.to_string()
-            }
-            "concat" => arguments.map(|part| part.map(Constant::into_text)).collect::<Option<String>>()?,
-            "replace" => {
-                let (text, from, to) = (next()?.into_text(), next()?.into_text(), next()?.into_text());
-                if from.is_empty() || text.len().saturating_mul(to.len().max(1)) > MAX_TEXT.saturating_mul(16) {
-                    return None;
-                }
-                text.replace(&from, &to)
-            }
-            "reverse" => next()?.into_text().chars().rev().collect(),
-            "lower" => next()?.into_text().to_lowercase(),
-            "upper" => next()?.into_text().to_uppercase(),
-            "ltrim" | "rtrim" | "trim" | "btrim" => next()?.into_text().trim().to_owned(),
-            "convert" | "try_convert" | "cast" | "try_cast" => return next(),
-            _ => return None,
-        };
-        self.spend(text.len())?;
-        Some(Constant::Text(text))
-    }
+/// Whole numbers only; anything else is not constant.
+fn arithmetic(a: &str, sign: char, b: &str) -> Option<Constant> {
+    let (a, b) = (a.parse::<i64>().ok()?, b.parse::<i64>().ok()?);
+    let value = match sign {
+        '+' => a.checked_add(b),
+        '-' => a.checked_sub(b),
+        '*' => a.checked_mul(b),
+        '/' => a.checked_div(b),
+        '%' => a.checked_rem(b),
+        '^' => Some(a ^ b),
+        _ => None,
+    };
+    value.map(|value| Constant::Number(value.to_string()))
 }
 
 /// The parenthesis that closes what was opened before the first token.

@@ -9,12 +9,15 @@
 //! linear in the text and in what is unfolded from it.
 
 mod conditions;
+#[cfg(test)]
+mod evasions;
 mod fold;
+mod functions;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod token;
 
-pub use conditions::{Hit, conditions};
-pub use statement::{Argument, Call, Script, script};
+pub use conditions::{Hit, Reading, conditions, read};
+pub use statement::{Argument, Call, Script, Visitor, script, visit};
 pub use token::{Token, tokens};

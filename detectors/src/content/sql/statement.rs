@@ -1,10 +1,13 @@
 //! Calls and the statements that detections ask for, in a batch and in all that it runs.
 
+use std::collections::HashMap;
+
 use super::fold::{Constant, Folder};
+use super::functions;
 use super::token::{Token, tokens};
 
 /// Texts run as SQL inside each other.
-const MAX_DEPTH: usize = 8;
+const MAX_DEPTH: usize = 24;
 /// Bytes unfolded from one text, all levels.
 const MAX_OUTPUT: usize = 1024 * 1024;
 /// Calls kept of one text.
@@ -13,6 +16,10 @@ const MAX_CALLS: usize = 512;
 const MAX_ARGUMENTS: usize = 64;
 /// Statements of other kinds kept.
 const MAX_STATEMENTS: usize = 256;
+/// Synonyms remembered.
+const MAX_SYNONYMS: usize = 64;
+/// Steps of folding that a text may cost besides those for its length.
+const BASE_FUEL: usize = 20_000;
 
 /// An argument of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,12 +62,65 @@ pub struct Script {
     pub languages: Vec<String>,
 }
 
-/// Reads a text and everything it runs as SQL.
+/// Is told what a text does, as it is read. Nothing is kept for it, so no number of harmless calls hides the next one.
+pub trait Visitor {
+    /// A procedure or function is called.
+    fn call(&mut self, call: &Call);
+    /// `COPY … FROM|TO PROGRAM 'command'`.
+    fn program(&mut self, command: &str);
+    /// `CREATE ASSEMBLY … FROM 0x…`.
+    fn assembly(&mut self, bytes: &[u8]);
+    /// A function or block in a language.
+    fn language(&mut self, language: &str);
+}
+
+impl Visitor for Script {
+    fn call(&mut self, call: &Call) {
+        if self.calls.len() < MAX_CALLS {
+            self.calls.push(call.clone());
+        }
+    }
+
+    fn program(&mut self, command: &str) {
+        if self.programs.len() < MAX_STATEMENTS {
+            self.programs.push(command.to_owned());
+        }
+    }
+
+    fn assembly(&mut self, bytes: &[u8]) {
+        if self.assemblies.len() < MAX_STATEMENTS {
+            self.assemblies.push(bytes.to_vec());
+        }
+    }
+
+    fn language(&mut self, language: &str) {
+        if self.languages.len() < MAX_STATEMENTS {
+            self.languages.push(language.to_owned());
+        }
+    }
+}
+
+/// Reads a text and everything it runs as SQL: its first calls and statements.
 #[must_use]
 pub fn script(text: &str) -> Script {
-    let mut reader = Reader { folder: Folder::new(MAX_OUTPUT), out: Script::default(), output: MAX_OUTPUT, open: Open::Other };
+    let mut script = Script::default();
+    visit(text, &mut script);
+    script
+}
+
+/// Reads a text and everything it runs as SQL. False where a bound was reached and something was left out.
+pub fn visit(text: &str, out: &mut dyn Visitor) -> bool {
+    let fuel = BASE_FUEL.saturating_add(text.len().saturating_mul(4));
+    let mut reader = Reader {
+        folder: Folder::new(MAX_OUTPUT, fuel),
+        out,
+        output: MAX_OUTPUT.max(text.len().saturating_mul(2)),
+        open: Open::Other,
+        synonyms: HashMap::new(),
+        complete: true,
+    };
     reader.batch(text, 0);
-    reader.out
+    reader.complete && !reader.folder.is_spent()
 }
 
 /// The statement that is being read, where later words depend on it.
@@ -73,17 +133,24 @@ enum Open {
     Function,
 }
 
-struct Reader {
+struct Reader<'a> {
     folder: Folder,
-    out: Script,
+    out: &'a mut dyn Visitor,
+    /// Bytes of text that may still be read.
     output: usize,
     open: Open,
+    /// Name → name it stands for.
+    synonyms: HashMap<String, String>,
+    complete: bool,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// One text. Variables set outside are known inside: more than the servers allow, never less.
     fn batch(&mut self, text: &str, depth: usize) {
-        let Some(room) = self.output.checked_sub(text.len()) else { return };
+        let Some(room) = self.output.checked_sub(text.len()) else {
+            self.complete = false;
+            return;
+        };
         self.output = room;
         let tokens = tokens(text);
         let outer = std::mem::take(&mut self.open);
@@ -98,7 +165,7 @@ impl Reader {
             batch_start = token.is("go") || (starts && token.is_symbol(';'));
             at += match token {
                 Token::Word(word) => self.word(word, rest, starts, depth),
-                Token::Quoted(_) if starts => self.implicit(rest, depth).max(1),
+                Token::Quoted(_) | Token::Double(_) if starts => self.implicit(rest, depth).max(1),
                 _ => 1,
             };
         }
@@ -128,6 +195,14 @@ impl Reader {
                 }
                 1
             }
+            // The body of a function (PostgreSQL): what it will do when it is called.
+            "as" if self.open == Open::Function => match behind.first() {
+                Some(Token::Text(text)) => {
+                    self.run(Some(text.clone()), depth);
+                    1
+                }
+                _ => 0,
+            },
             _ if batch_start => return self.implicit(rest, depth).max(self.function(word, behind, depth) + 1),
             _ => self.function(word, behind, depth),
         };
@@ -135,26 +210,54 @@ impl Reader {
     }
 
     fn run(&mut self, text: Option<String>, depth: usize) {
-        if let Some(text) = text.filter(|_| depth < MAX_DEPTH) {
+        let Some(text) = text else { return };
+        if depth < MAX_DEPTH {
             self.batch(&text, depth + 1);
+        } else {
+            self.complete = false;
         }
     }
 
-    fn push(&mut self, call: Call, depth: usize) {
-        if call.name == "sp_executesql" || call.name == "sp_prepexec" || call.name == "sp_prepare" {
-            let place = if call.name == "sp_executesql" { 0 } else { 2 };
-            let text = call.argument("@stmt", place).or_else(|| call.argument("@statement", place)).map(str::to_owned);
-            // What is bound to its parameters is known inside.
-            for argument in call.arguments.iter().skip(place + 2) {
-                if let (Some(name), Some(value)) = (&argument.name, &argument.value) {
-                    self.folder.set(name, Some(Constant::Text(value.clone())));
+    fn push(&mut self, mut call: Call, depth: usize) {
+        if let Some(target) = self.synonyms.get(&call.name) {
+            call.name.clone_from(target);
+        }
+        match call.name.as_str() {
+            "sp_executesql" | "sp_prepexec" | "sp_prepare" => {
+                let place = if call.name == "sp_executesql" { 0 } else { 2 };
+                let text = call.argument("@stmt", place).or_else(|| call.argument("@statement", place)).map(str::to_owned);
+                // What is bound to its parameters is known inside.
+                for argument in call.arguments.iter().skip(place + 2) {
+                    if let (Some(name), Some(value)) = (&argument.name, &argument.value) {
+                        self.folder.set(name, Some(Constant::Text(value.clone())));
+                    }
+                }
+                self.run(text, depth);
+            }
+            // Run the texts they are given: for each database or table, as a cursor, for a mail.
+            "sp_msforeachdb"
+            | "sp_msforeachtable"
+            | "sp_msforeach_worker"
+            | "sp_cursoropen"
+            | "sp_cursorprepare"
+            | "sp_cursorprepexec"
+            | "sp_execresultset"
+            | "xp_execresultset"
+            | "sp_send_dbmail" => {
+                for text in call.arguments.iter().filter_map(|argument| argument.value.clone()) {
+                    self.run(Some(text), depth);
                 }
             }
-            self.run(text, depth);
+            // SQL that a job runs later.
+            "sp_add_jobstep" | "sp_update_jobstep" | "sp_add_jobstep_internal"
+                if call.argument("@subsystem", 4).is_none_or(|subsystem| subsystem.trim().eq_ignore_ascii_case("tsql")) =>
+            {
+                let text = call.argument("@command", 5).map(str::to_owned);
+                self.run(text, depth);
+            }
+            _ => {}
         }
-        if self.out.calls.len() < MAX_CALLS {
-            self.out.calls.push(call);
-        }
+        self.out.call(&call);
     }
 
     /// `EXEC (text) [AT server]`, `EXEC [@result =] name arguments`, PL/pgSQL `EXECUTE text`.
@@ -162,6 +265,14 @@ impl Reader {
         match tokens {
             // A permission, or the context of a module: no call.
             [Token::Word(word), ..] if matches!(word.as_str(), "on" | "as" | "to" | "any" | "immediate") => 0,
+            // `EXEC OPENDATASOURCE('provider', 'server').db.schema.procedure arguments`
+            [Token::Word(word), Token::Symbol('('), rest @ ..] if word == "opendatasource" => {
+                let close = rest.iter().take(64).position(|token| token.is_symbol(')')).unwrap_or(0);
+                match rest.get(close + 1) {
+                    Some(Token::Symbol('.')) => self.call(rest.get(close + 2..).unwrap_or_default(), depth) + close + 4,
+                    _ => 0,
+                }
+            }
             [Token::Symbol('('), ..] | [Token::Text(_), ..] => self.execute_text(tokens, depth),
             [Token::Variable(_), Token::Symbol('='), rest @ ..] => self.call(rest, depth) + 2,
             // The name of the procedure in a variable.
@@ -174,11 +285,7 @@ impl Reader {
                 }
                 used + 1
             }
-            [Token::Word(word), Token::Symbol('('), ..]
-                if matches!(word.as_str(), "format" | "concat" | "replace" | "reverse" | "chr") =>
-            {
-                self.execute_text(tokens, depth)
-            }
+            [Token::Word(word), Token::Symbol('('), ..] if functions::is_known(word) => self.execute_text(tokens, depth),
             _ => self.call(tokens, depth),
         }
     }
@@ -197,15 +304,18 @@ impl Reader {
         if let [Token::Symbol('('), ..] = rest {
             return used + self.function(&name, rest, depth);
         }
-        let (arguments, more) = self.arguments(rest);
+        // The number of a procedure in its group: `name;1`.
+        let group = if matches!(rest, [Token::Symbol(';'), Token::Number(_), ..]) { 2 } else { 0 };
+        let (arguments, more) = self.arguments(rest.get(group..).unwrap_or_default());
         self.push(Call { name, arguments }, depth);
-        used + more
+        used + group + more
     }
 
     /// The first statement of a batch may call a procedure without EXEC.
     fn implicit(&mut self, tokens: &[Token], depth: usize) -> usize {
         let Some((name, _)) = dotted(tokens) else { return 0 };
-        if name.starts_with("sp_") || name.starts_with("xp_") { self.call(tokens, depth) } else { 0 }
+        let is_procedure = name.starts_with("sp_") || name.starts_with("xp_") || self.synonyms.contains_key(&name);
+        if is_procedure { self.call(tokens, depth) } else { 0 }
     }
 
     fn arguments(&mut self, tokens: &[Token]) -> (Vec<Argument>, usize) {
@@ -221,7 +331,7 @@ impl Reader {
             let (value, taken) = match rest {
                 // A bare word is a text (T-SQL), unless a statement begins with it.
                 [Token::Word(word), ..] if !is_statement(word) => (Some(word.clone()), 1),
-                [Token::Quoted(name), ..] => (Some(name.clone()), 1),
+                [Token::Quoted(name) | Token::Double(name), ..] => (Some(name.clone()), 1),
                 _ => {
                     let (value, taken) = self.folder.expression(rest);
                     (value.map(Constant::into_text), taken)
@@ -257,7 +367,7 @@ impl Reader {
                     Some(Token::Symbol('(')) => parens += 1,
                     Some(Token::Symbol(')')) if parens > 0 => parens -= 1,
                     Some(Token::Word(word)) if !is_statement(word) => {}
-                    Some(Token::Quoted(_) | Token::Symbol('.')) => {}
+                    Some(Token::Quoted(_) | Token::Double(_) | Token::Symbol('.')) => {}
                     Some(Token::Number(_) | Token::Symbol(',')) if parens > 0 => {}
                     _ => break,
                 }
@@ -311,6 +421,11 @@ impl Reader {
     /// `DO [LANGUAGE x] $$ … $$` (PostgreSQL).
     fn do_block(&mut self, tokens: &[Token], depth: usize) -> usize {
         match tokens {
+            [Token::Text(text), Token::Word(word), language, ..] if word == "language" => {
+                self.note_language(language);
+                self.run(Some(text.clone()), depth);
+                3
+            }
             [Token::Text(text), ..] => {
                 self.run(Some(text.clone()), depth);
                 1
@@ -325,13 +440,9 @@ impl Reader {
     }
 
     fn note_language(&mut self, token: &Token) {
-        let name = match token {
-            Token::Word(name) | Token::Quoted(name) => name.clone(),
-            Token::Text(name) => name.to_lowercase(),
-            _ => return,
-        };
-        if self.out.languages.len() < MAX_STATEMENTS {
-            self.out.languages.push(name);
+        let text = if let Token::Text(text) = token { Some(text.to_lowercase()) } else { None };
+        if let Some(language) = token.name().or(text) {
+            self.out.language(&language);
         }
     }
 
@@ -341,17 +452,15 @@ impl Reader {
         if program != "program" || self.open != Open::Copy {
             return 0;
         }
-        if self.out.programs.len() < MAX_STATEMENTS {
-            self.out.programs.push(command.clone());
-        }
+        self.out.program(command);
         2
     }
 
     /// `CREATE ASSEMBLY x FROM 0x…`: behind the `FROM`.
     fn assembly(&mut self, tokens: &[Token]) -> usize {
         let (value, used) = self.folder.expression(tokens);
-        if let Some(Constant::Bytes(bytes)) = value.filter(|_| self.out.assemblies.len() < MAX_STATEMENTS) {
-            self.out.assemblies.push(bytes);
+        if let Some(Constant::Bytes(bytes)) = value {
+            self.out.assembly(&bytes);
         }
         used
     }
@@ -362,9 +471,29 @@ impl Reader {
         self.open = match tokens.get(skip) {
             Some(kind) if kind.is("assembly") => Open::Assembly,
             Some(kind) if kind.is("function") || kind.is("procedure") => Open::Function,
+            Some(kind) if kind.is("synonym") => {
+                self.open = Open::Other;
+                return skip + 1 + self.synonym(tokens.get(skip + 1..).unwrap_or_default());
+            }
             _ => return 0,
         };
         skip + 1
+    }
+
+    /// `CREATE SYNONYM a.x FOR b.y`: `x` stands for `y` from here on.
+    fn synonym(&mut self, tokens: &[Token]) -> usize {
+        let Some((name, used)) = dotted(tokens) else { return 0 };
+        if !tokens.get(used).is_some_and(|word| word.is("for")) {
+            return used;
+        }
+        let Some((target, more)) = dotted(tokens.get(used + 1..).unwrap_or_default()) else { return used };
+        if self.synonyms.len() < MAX_SYNONYMS {
+            let target = self.synonyms.get(&target).cloned().unwrap_or(target);
+            self.synonyms.insert(name, target);
+        } else {
+            self.complete = false;
+        }
+        used + 1 + more
     }
 
     /// A function in an expression: its name is a word, a parenthesis follows.
@@ -391,13 +520,13 @@ impl Reader {
 
 /// `a.b.c.d`: the last part, and the tokens it takes. Parts may be left out (`master..x`).
 fn dotted(tokens: &[Token]) -> Option<(String, usize)> {
-    let mut name = tokens.first()?.name()?.to_owned();
+    let mut name = tokens.first()?.name()?;
     let mut used = 1;
     while let Some(Token::Symbol('.')) = tokens.get(used) {
         match tokens.get(used + 1) {
             Some(Token::Symbol('.')) => used += 1,
             Some(part) => {
-                name = part.name()?.to_owned();
+                name = part.name()?;
                 used += 2;
             }
             None => break,

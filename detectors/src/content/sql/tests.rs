@@ -162,7 +162,7 @@ fn tokens_follow_both_dialects() {
     assert_eq!(tokens("a/*x/*y*/z*/b--c\nd"), [word("a"), word("b"), word("d")]);
     assert_eq!(tokens("N'it''s' E'a\\n\\x41' U&'\\0041\\+000042'"), [text("it's"), text("a\nA"), text("AB")]);
     assert_eq!(tokens("$$a$b$$ $t$x$$y$t$"), [text("a$b"), text("x$$y")]);
-    assert_eq!(tokens("[a]]b] \"c\"\"d\""), [Token::Quoted("a]b".to_owned()), Token::Quoted("c\"d".to_owned())]);
+    assert_eq!(tokens("[a]]b] \"c\"\"d\""), [Token::Quoted("a]b".to_owned()), Token::Double("c\"d".to_owned())]);
     assert_eq!(tokens("0x4D5A 0xf @V"), [Token::Hex(vec![0x4d, 0x5a]), Token::Hex(vec![0xf]), Token::Variable("@v".to_owned())]);
     assert_eq!(tokens("'open"), [text("open")]);
 }

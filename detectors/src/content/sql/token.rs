@@ -1,15 +1,17 @@
 //! Tokens of T-SQL and PostgreSQL.
 
-/// Tokens of one text at most.
-pub const MAX_TOKENS: usize = 65_536;
+/// Tokens of one text at most: more than the parsers' cap on a text has bytes, so that no padding hides what follows.
+pub const MAX_TOKENS: usize = 131_072;
 
 /// A token. Comments and blanks are not there any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// A bare word, in lower case.
     Word(String),
-    /// A quoted name: `[x]` or `"x"`, in lower case.
+    /// A quoted name: `[x]`, in lower case.
     Quoted(String),
+    /// `"x"`: a quoted name, or a text where T-SQL has `QUOTED_IDENTIFIER` off.
+    Double(String),
     /// A literal text, unescaped.
     Text(String),
     /// A binary constant (`0x…`).
@@ -23,11 +25,12 @@ pub enum Token {
 }
 
 impl Token {
-    /// A bare or quoted name.
+    /// A bare or quoted name, as servers compare it.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<String> {
         match self {
-            Self::Word(name) | Self::Quoted(name) => Some(name),
+            Self::Word(name) | Self::Quoted(name) => Some(name.clone()),
+            Self::Double(name) => Some(fold_name(name)),
             _ => None,
         }
     }
@@ -61,12 +64,34 @@ pub fn tokens(text: &str) -> Vec<Token> {
     out
 }
 
-const fn is_word_start(character: char) -> bool {
-    character.is_ascii_alphabetic() || matches!(character, '_' | '#') || !character.is_ascii()
+fn is_word_start(character: char) -> bool {
+    character.is_ascii_alphabetic() || matches!(character, '_' | '#') || (!character.is_ascii() && !is_blank(character))
 }
 
-const fn is_word(character: char) -> bool {
-    is_word_start(character) || character.is_ascii_digit() || matches!(character, '$' | '@')
+fn is_word(character: char) -> bool {
+    is_word_start(character) || character.is_ascii_digit() || matches!(character, '$' | '@') || is_weightless(character)
+}
+
+/// What separates tokens: the no-break and ideographic blanks too.
+fn is_blank(character: char) -> bool {
+    character.is_whitespace() || character.is_control() || is_weightless(character)
+}
+
+/// Characters that collations do not see: `xp_cmd<zero width>shell` names the same object.
+const fn is_weightless(character: char) -> bool {
+    matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+}
+
+/// A name as a server compares it: case, width and what has no weight do not count.
+fn fold_name(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    let narrow = |character: char| match character {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character),
+        _ => character,
+    };
+    name.chars().filter(|character| !is_weightless(*character)).map(narrow).flat_map(char::to_lowercase).collect()
 }
 
 impl Lexer<'_> {
@@ -98,12 +123,10 @@ impl Lexer<'_> {
 
     fn skip_blanks(&mut self) {
         loop {
-            // No-break and zero-width blanks are blanks to the servers too, or an error; never part of a name that matters.
-            self.take_while(|character| {
-                character.is_whitespace() || character.is_control() || matches!(character, '\u{200b}' | '\u{feff}')
-            });
+            self.take_while(is_blank);
             if self.eat("--") {
-                self.take_while(|character| character != '\n');
+                // To PostgreSQL a lone carriage return ends the line too.
+                self.take_while(|character| !matches!(character, '\n' | '\r'));
             } else if self.eat("/*") {
                 self.skip_comment();
             } else {
@@ -137,14 +160,14 @@ impl Lexer<'_> {
         if character == '[' {
             self.bump();
             // An array subscript of PostgreSQL has no letters in it: no name, no harm.
-            return Some(Token::Quoted(self.quoted(']', false).to_lowercase()));
+            return Some(Token::Quoted(fold_name(&self.quoted(']', false))));
         }
         if character == '"' {
             self.bump();
-            return Some(Token::Quoted(self.quoted('"', false).to_lowercase()));
+            return Some(Token::Double(self.quoted('"', false)));
         }
         if character == '@' {
-            return Some(Token::Variable(self.take_while(is_word).to_lowercase()));
+            return Some(Token::Variable(fold_name(self.take_while(is_word))));
         }
         if character == '$' {
             return Some(self.dollar());
@@ -154,9 +177,7 @@ impl Lexer<'_> {
             return Some(self.hex());
         }
         if character.is_ascii_digit() {
-            return Some(Token::Number(
-                self.take_while(|character| character.is_ascii_alphanumeric() || character == '.').to_owned(),
-            ));
+            return Some(self.number());
         }
         if is_word_start(character) {
             return Some(self.word());
@@ -165,9 +186,28 @@ impl Lexer<'_> {
         Some(Token::Symbol(character))
     }
 
+    /// `12.5e-3`. A letter behind it begins a word (`1exec` is `1e`, `xec` to a server, `1union` is `1`, `union`).
+    fn number(&mut self) -> Token {
+        let whole = self.rest;
+        let is_digit = |character: char| character.is_ascii_digit();
+        self.take_while(is_digit);
+        if self.eat(".") {
+            self.take_while(is_digit);
+        }
+        if self.rest.starts_with(['e', 'E']) {
+            self.bump();
+            let signed = self.rest.strip_prefix(['+', '-']).is_some_and(|digits| digits.starts_with(is_digit));
+            if signed {
+                self.bump();
+            }
+            self.take_while(is_digit);
+        }
+        Token::Number(whole.get(..whole.len() - self.rest.len()).unwrap_or_default().to_owned())
+    }
+
     /// A word, or a text with a prefix: `N'…'`, `E'…'`, `B'…'`, `X'…'`, `U&'…'`.
     fn word(&mut self) -> Token {
-        let word = self.take_while(is_word).to_lowercase();
+        let word = fold_name(self.take_while(is_word));
         let quote_follows = self.rest.starts_with('\'');
         match word.as_str() {
             "n" if quote_follows => {
@@ -203,6 +243,8 @@ impl Lexer<'_> {
                 out.push(close);
             } else if character == '\\' && backslashes {
                 self.escape(&mut out);
+            } else if character == '\\' && (self.eat("\n") || self.eat("\r\n")) {
+                // T-SQL: a backslash at the end of a line continues the text on the next.
             } else {
                 out.push(character);
             }
