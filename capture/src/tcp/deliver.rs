@@ -105,8 +105,9 @@ fn compare_old<H: StreamHandler>(
             env.counters.overlap_different_data += 1;
             let behind = half.next.since(start.plus(at)) as u64;
             let offset = half.offset.saturating_sub(behind);
+            // Only the range that was compared: what follows may still go into the stream.
             let other = bytes.get(at..).unwrap_or_default();
-            let other = other.get(..other.len().min(256)).unwrap_or_default();
+            let other = other.get(..env.scratch.len()).unwrap_or(other);
             let view = flow.view();
             handler.conflict(&view, &mut flow.app, direction, offset, env.scratch, other, cause);
         }

@@ -30,8 +30,8 @@ impl Piece {
     fn part(&self, from: usize, to: usize) -> Self {
         match self {
             Self::Data(bytes) => Self::Data(bytes.get(from..to).unwrap_or_default().to_vec()),
-            Self::Missing(_) => Self::Missing(to.saturating_sub(from)),
-            Self::Urgent => Self::Urgent,
+            Self::Urgent if from < to => Self::Urgent,
+            Self::Missing(_) | Self::Urgent => Self::Missing(to.saturating_sub(from)),
         }
     }
 
@@ -69,8 +69,8 @@ impl Fresh<'_> {
     fn piece(&self, from: usize, to: usize) -> Piece {
         match self {
             Self::Data(bytes) => Piece::Data(bytes.get(from..to).unwrap_or_default().to_vec()),
-            Self::Missing(_) => Piece::Missing(to.saturating_sub(from)),
-            Self::Urgent => Piece::Urgent,
+            Self::Urgent if from < to => Piece::Urgent,
+            Self::Missing(_) | Self::Urgent => Piece::Missing(to.saturating_sub(from)),
         }
     }
 }
@@ -168,10 +168,14 @@ impl Queue {
             if let (Piece::Data(old_bytes), Fresh::Data(new_bytes)) = (old, fresh) {
                 let theirs = old_bytes.get(low.since(old_start)..high.since(old_start)).unwrap_or_default();
                 let ours = new_bytes.get(low.since(start)..high.since(start)).unwrap_or_default();
-                if theirs != ours && inserted.conflict.is_none() {
+                let differs = theirs.iter().zip(ours).position(|(a, b)| a != b);
+                if let Some(differs) = differs
+                    && inserted.conflict.is_none()
+                {
+                    // From the first different byte on: a bounded excerpt must hold the difference.
                     let (kept, dropped) = if new_wins { (ours, theirs) } else { (theirs, ours) };
-                    let bounded = |bytes: &[u8]| bytes.get(..MAX_CONFLICT).unwrap_or(bytes).to_vec();
-                    inserted.conflict = Some((low, bounded(kept), bounded(dropped)));
+                    let excerpt = |bytes: &[u8]| bytes.iter().skip(differs).take(MAX_CONFLICT).copied().collect();
+                    inserted.conflict = Some((low.plus(differs), excerpt(kept), excerpt(dropped)));
                 }
             }
             if new_wins {

@@ -351,11 +351,15 @@ fn release_held<H: StreamHandler>(
             env.counters.ack_before_data += 1;
             other.acked = segment.ack;
         }
-        let fresh = Fresh::Data(&segment.bytes);
         if segment.fin {
             take_fin(flow, env, direction, segment.start.plus(segment.bytes.len()), cause);
         }
-        accept(flow, env, direction, segment.start, &fresh, cause, handler);
+        // A FIN may have come, and have ended the stream, while this one was held.
+        let kept = flow.tcp.get(direction).fin.since(segment.start).min(segment.bytes.len());
+        env.counters.data_after_fin += u64::from(kept < segment.bytes.len());
+        if let Some(bytes) = segment.bytes.get(..kept).filter(|bytes| !bytes.is_empty()) {
+            accept(flow, env, direction, segment.start, &Fresh::Data(bytes), cause, handler);
+        }
         end_at_fin(flow, env, direction, cause, handler);
     }
 }

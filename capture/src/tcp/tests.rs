@@ -327,6 +327,7 @@ fn bytes_delivered_never_change_and_the_other_copy_is_told() {
     assert_eq!(seen.data[0], b"genuine tail");
     assert_eq!(counters.overlap_different_data, 2);
     assert_eq!(seen.conflicts[0], (b"genuine".to_vec(), b"forgery".to_vec()));
+    assert_eq!(seen.conflicts[1], (b"uine".to_vec(), b"XXXX".to_vec()), "the new tail is in the stream, so it is no other copy");
 }
 
 #[test]
@@ -354,6 +355,49 @@ fn the_urgent_byte_is_not_in_the_stream() {
     wire.client(5, 0, b"ef");
     let (seen, counters) = wire.finish();
     assert_eq!((seen.data[0].as_slice(), counters.urgent), (b"abcdef".as_slice(), 1));
+}
+
+/// Found by fuzzing: nothing of an urgent byte is left when queued data covers it; an empty piece was kept there, below
+/// the next expected byte in the end, and ending the flow never came to an end.
+#[test]
+fn an_urgent_byte_over_queued_data_leaves_nothing_behind() {
+    let mut wire = Wire::new();
+    wire.handshake();
+    wire.client(17, 0, &[b'a'; 28]);
+    wire.send(Direction::ToServer, Shape { seq: 28, payload: &[b'b'; 116], flags: ACK | URG, urgent: 7, ..Shape::default() });
+    wire.server(0, 144, b"");
+    let (seen, counters) = wire.finish();
+    assert_eq!(seen.data[0], [[b'a'; 28].as_slice(), &[b'b'; 99]].concat());
+    assert_eq!((seen.gaps[0].as_slice(), counters.overlap_different_data), ([(0, 17)].as_slice(), 2));
+}
+
+/// Found by fuzzing: a segment that was held for a sign of the peer is released after the FIN.
+#[test]
+fn held_data_does_not_come_behind_the_end() {
+    let mut wire = Wire::new();
+    wire.handshake();
+    // Both acknowledge what the server has not been seen to send.
+    wire.send(Direction::ToServer, Shape { seq: 0, ack: 9, payload: b"data", flags: ACK | FIN, ..Shape::default() });
+    wire.send(Direction::ToServer, Shape { seq: 4, ack: 9, payload: b"late", ..Shape::default() });
+    wire.server(0, 0, b"the reply");
+    let (seen, counters) = wire.finish();
+    assert_eq!(seen.data[0], b"data");
+    assert_eq!(counters.data_after_fin, 1);
+    assert!(seen.ends.contains(&(Direction::ToServer, StreamEnd::Fin)));
+}
+
+/// Found by fuzzing: the excerpt of a conflict began with the overlap and could end before the first difference.
+#[test]
+fn the_excerpt_of_a_conflict_holds_the_difference() {
+    let mut wire = Wire::new();
+    wire.handshake();
+    let mut other = [b'x'; 600];
+    other[500] = b'y';
+    wire.client(10, 0, &[b'x'; 600]);
+    wire.client(10, 0, &other);
+    let (seen, _) = wire.finish();
+    let (used, dropped) = &seen.conflicts[0];
+    assert_eq!((used[0], dropped[0], used.len(), dropped.len()), (b'x', b'y', 100, 100));
 }
 
 #[test]

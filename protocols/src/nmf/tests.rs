@@ -377,3 +377,12 @@ fn real_conversations_are_read_to_the_last_exchange() {
         assert!(told.iter().all(|(action, _)| action.starts_with("http://tempuri.org/IRemoteInvokeService/")), "{name}");
     }
 }
+
+/// Found by fuzzing: the probe gave up after two bytes of a preamble whose version is not 1, and took it when it came whole.
+#[test]
+fn a_preamble_of_another_version_is_recognised_in_any_pieces() {
+    let preamble = b"\x00\x78\x00\x01\x02\x02\x10net.tcp://a:1/b/\x03\x08\x0c".to_vec();
+    let script = vec![(Direction::ToServer, preamble)];
+    assert!(testing::run(&script).anomalies().contains(&"nmf_bad_version"));
+    testing::assert_every_segmentation_is_equal(&script);
+}
