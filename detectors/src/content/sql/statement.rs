@@ -15,6 +15,8 @@ const MAX_OUTPUT: usize = 1024 * 1024;
 const MAX_ARGUMENTS: usize = 64;
 /// Synonyms remembered.
 const MAX_SYNONYMS: usize = 64;
+/// Tokens of a statement in which the library of a function is looked for.
+const MAX_LOOK_AHEAD: usize = 256;
 /// Steps of folding that a text may cost besides those for its length.
 const BASE_FUEL: usize = 20_000;
 
@@ -388,6 +390,8 @@ impl Reader<'_> {
         let skip = tokens.iter().take(2).take_while(|token| token.is("or") || token.is("replace") || token.is("alter")).count();
         self.open = match tokens.get(skip) {
             Some(kind) if kind.is("assembly") => Open::Assembly,
+            // A dump that is restored names functions of installed modules: no code of its own.
+            Some(kind) if kind.is("function") && is_of_module(tokens) => Open::Other,
             Some(kind) if kind.is("function") || kind.is("procedure") => Open::Function,
             Some(kind) if kind.is("synonym") => {
                 self.open = Open::Other;
@@ -434,6 +438,16 @@ impl Reader<'_> {
         self.push(Call { name: name.to_owned(), arguments }, depth);
         used + 1
     }
+}
+
+/// `CREATE FUNCTION … AS '$libdir/module', 'symbol'` (PostgreSQL).
+fn is_of_module(tokens: &[Token]) -> bool {
+    let statement = tokens.iter().take(MAX_LOOK_AHEAD).take_while(|token| !token.is_symbol(';'));
+    let library = statement.clone().zip(statement.skip(1)).find_map(|(word, next)| match next {
+        Token::Text(text) if word.is("as") => Some(text.starts_with("$libdir/") || text == "MODULE_PATHNAME"),
+        _ => None,
+    });
+    library.unwrap_or(false)
 }
 
 /// `a.b.c.d`: the last part, and the tokens it takes. Parts may be left out (`master..x`).
