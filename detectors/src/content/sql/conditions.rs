@@ -1,6 +1,7 @@
 //! Conditions 9402001 to 9402006 of the catalogue.
 
-use super::statement::{Call, Visitor, visit};
+use super::script::{Call, Visitor};
+use super::statement::visit;
 
 /// A condition that a text meets.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -54,6 +54,11 @@ const PAIRS: &[(u64, &str, &str)] = &[
         "EXEC sp_OAGetProperty @o,'x'",
     ),
     (9_402_005, "EXEC sp_update_jobstep @subsystem='CmdExec'", "EXEC sp_update_jobstep @command='x'"),
+    (
+        9_402_006,
+        "CREATE FUNCTION system(cstring) RETURNS int AS '/lib/x86_64-linux-gnu/libc.so.6', 'system' LANGUAGE 'c' STRICT",
+        "CREATE FUNCTION public.digest(text, text) RETURNS bytea LANGUAGE c IMMUTABLE STRICT AS '$libdir/pgcrypto', 'pg_digest'",
+    ),
     (9_402_006, "DO $$ import os $$ LANGUAGE plpython3u", "DO $$ BEGIN NULL; END $$ LANGUAGE plpgsql"),
     (
         9_402_006,

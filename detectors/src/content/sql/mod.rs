@@ -13,11 +13,13 @@ mod conditions;
 mod evasions;
 mod fold;
 mod functions;
+mod script;
 mod statement;
 #[cfg(test)]
 mod tests;
 mod token;
 
 pub use conditions::{Hit, Reading, conditions, read};
-pub use statement::{Argument, Call, Script, Visitor, script, visit};
+pub use script::{Argument, Call, Script, Visitor};
+pub use statement::{script, visit};
 pub use token::{Token, tokens};

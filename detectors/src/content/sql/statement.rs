@@ -4,101 +4,21 @@ use std::collections::HashMap;
 
 use super::fold::{Constant, Folder};
 use super::functions;
+use super::script::{Argument, Call, Script, Visitor};
 use super::token::{Token, tokens};
 
 /// Texts run as SQL inside each other.
 const MAX_DEPTH: usize = 24;
 /// Bytes unfolded from one text, all levels.
 const MAX_OUTPUT: usize = 1024 * 1024;
-/// Calls kept of one text.
-const MAX_CALLS: usize = 512;
 /// Arguments kept of one call.
 const MAX_ARGUMENTS: usize = 64;
-/// Statements of other kinds kept.
-const MAX_STATEMENTS: usize = 256;
 /// Synonyms remembered.
 const MAX_SYNONYMS: usize = 64;
+/// Tokens of a statement in which the library of a function is looked for.
+const MAX_LOOK_AHEAD: usize = 256;
 /// Steps of folding that a text may cost besides those for its length.
 const BASE_FUEL: usize = 20_000;
-
-/// An argument of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Argument {
-    /// `@name` of `@name = value`.
-    pub name: Option<String>,
-    /// Its value, where it is constant: as text.
-    pub value: Option<String>,
-}
-
-/// A call of a procedure, or of a function in an expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// The last part of its name, in lower case.
-    pub name: String,
-    /// Its arguments.
-    pub arguments: Vec<Argument>,
-}
-
-impl Call {
-    /// An argument by name, or by its place where it has none.
-    #[must_use]
-    pub fn argument(&self, name: &str, place: usize) -> Option<&str> {
-        let named = self.arguments.iter().find(|argument| argument.name.as_deref() == Some(name));
-        let placed = || self.arguments.get(place).filter(|argument| argument.name.is_none());
-        named.or_else(placed).and_then(|argument| argument.value.as_deref())
-    }
-}
-
-/// What a text does, as far as detections ask.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Script {
-    /// Procedure and function calls in order.
-    pub calls: Vec<Call>,
-    /// `COPY … FROM|TO PROGRAM 'command'`: the commands.
-    pub programs: Vec<String>,
-    /// `CREATE ASSEMBLY … FROM 0x…`: the first bytes.
-    pub assemblies: Vec<Vec<u8>>,
-    /// `CREATE FUNCTION … LANGUAGE x`: the languages.
-    pub languages: Vec<String>,
-}
-
-/// Is told what a text does, as it is read. Nothing is kept for it, so no number of harmless calls hides the next one.
-pub trait Visitor {
-    /// A procedure or function is called.
-    fn call(&mut self, call: &Call);
-    /// `COPY … FROM|TO PROGRAM 'command'`.
-    fn program(&mut self, command: &str);
-    /// `CREATE ASSEMBLY … FROM 0x…`.
-    fn assembly(&mut self, bytes: &[u8]);
-    /// A function or block in a language.
-    fn language(&mut self, language: &str);
-}
-
-impl Visitor for Script {
-    fn call(&mut self, call: &Call) {
-        if self.calls.len() < MAX_CALLS {
-            self.calls.push(call.clone());
-        }
-    }
-
-    fn program(&mut self, command: &str) {
-        if self.programs.len() < MAX_STATEMENTS {
-            self.programs.push(command.to_owned());
-        }
-    }
-
-    fn assembly(&mut self, bytes: &[u8]) {
-        if self.assemblies.len() < MAX_STATEMENTS {
-            self.assemblies.push(bytes.to_vec());
-        }
-    }
-
-    fn language(&mut self, language: &str) {
-        if self.languages.len() < MAX_STATEMENTS {
-            self.languages.push(language.to_owned());
-        }
-    }
-}
 
 /// Reads a text and everything it runs as SQL: its first calls and statements.
 #[must_use]
@@ -110,7 +30,7 @@ pub fn script(text: &str) -> Script {
 
 /// Reads a text and everything it runs as SQL. False where a bound was reached and something was left out.
 pub fn visit(text: &str, out: &mut dyn Visitor) -> bool {
-    let fuel = BASE_FUEL.saturating_add(text.len().saturating_mul(4));
+    let fuel = BASE_FUEL.saturating_add(text.len().saturating_mul(2));
     let mut reader = Reader {
         folder: Folder::new(MAX_OUTPUT, fuel),
         out,
@@ -470,6 +390,8 @@ impl Reader<'_> {
         let skip = tokens.iter().take(2).take_while(|token| token.is("or") || token.is("replace") || token.is("alter")).count();
         self.open = match tokens.get(skip) {
             Some(kind) if kind.is("assembly") => Open::Assembly,
+            // A dump that is restored names functions of installed modules: no code of its own.
+            Some(kind) if kind.is("function") && is_of_module(tokens) => Open::Other,
             Some(kind) if kind.is("function") || kind.is("procedure") => Open::Function,
             Some(kind) if kind.is("synonym") => {
                 self.open = Open::Other;
@@ -516,6 +438,16 @@ impl Reader<'_> {
         self.push(Call { name: name.to_owned(), arguments }, depth);
         used + 1
     }
+}
+
+/// `CREATE FUNCTION … AS '$libdir/module', 'symbol'` (PostgreSQL).
+fn is_of_module(tokens: &[Token]) -> bool {
+    let statement = tokens.iter().take(MAX_LOOK_AHEAD).take_while(|token| !token.is_symbol(';'));
+    let library = statement.clone().zip(statement.skip(1)).find_map(|(word, next)| match next {
+        Token::Text(text) if word.is("as") => Some(text.starts_with("$libdir/") || text == "MODULE_PATHNAME"),
+        _ => None,
+    });
+    library.unwrap_or(false)
 }
 
 /// `a.b.c.d`: the last part, and the tokens it takes. Parts may be left out (`master..x`).

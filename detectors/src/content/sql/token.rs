@@ -52,7 +52,7 @@ struct Lexer<'a> {
     rest: &'a str,
 }
 
-/// The tokens of a text, at most [`MAX_TOKENS`].
+/// The tokens of a text, as many as fit any text that a parser hands on.
 #[must_use]
 pub fn tokens(text: &str) -> Vec<Token> {
     let mut lexer = Lexer { rest: text };

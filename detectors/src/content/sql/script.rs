@@ -1,0 +1,85 @@
+//! What a text does: the calls and statements that detections ask for.
+
+/// Calls kept of one text.
+const MAX_CALLS: usize = 512;
+/// Statements of other kinds kept.
+const MAX_STATEMENTS: usize = 256;
+
+/// An argument of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// `@name` of `@name = value`.
+    pub name: Option<String>,
+    /// Its value, where it is constant: as text.
+    pub value: Option<String>,
+}
+
+/// A call of a procedure, or of a function in an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The last part of its name, in lower case.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<Argument>,
+}
+
+impl Call {
+    /// An argument by name, or by its place where it has none.
+    #[must_use]
+    pub fn argument(&self, name: &str, place: usize) -> Option<&str> {
+        let named = self.arguments.iter().find(|argument| argument.name.as_deref() == Some(name));
+        let placed = || self.arguments.get(place).filter(|argument| argument.name.is_none());
+        named.or_else(placed).and_then(|argument| argument.value.as_deref())
+    }
+}
+
+/// What a text does, as far as detections ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// Procedure and function calls in order.
+    pub calls: Vec<Call>,
+    /// `COPY … FROM|TO PROGRAM 'command'`: the commands.
+    pub programs: Vec<String>,
+    /// `CREATE ASSEMBLY … FROM 0x…`: the first bytes.
+    pub assemblies: Vec<Vec<u8>>,
+    /// `CREATE FUNCTION … LANGUAGE x`: the languages.
+    pub languages: Vec<String>,
+}
+
+/// Is told what a text does, as it is read. Nothing is kept for it, so no number of harmless calls hides the next one.
+pub trait Visitor {
+    /// A procedure or function is called.
+    fn call(&mut self, call: &Call);
+    /// `COPY … FROM|TO PROGRAM 'command'`.
+    fn program(&mut self, command: &str);
+    /// `CREATE ASSEMBLY … FROM 0x…`.
+    fn assembly(&mut self, bytes: &[u8]);
+    /// A function or block in a language.
+    fn language(&mut self, language: &str);
+}
+
+impl Visitor for Script {
+    fn call(&mut self, call: &Call) {
+        if self.calls.len() < MAX_CALLS {
+            self.calls.push(call.clone());
+        }
+    }
+
+    fn program(&mut self, command: &str) {
+        if self.programs.len() < MAX_STATEMENTS {
+            self.programs.push(command.to_owned());
+        }
+    }
+
+    fn assembly(&mut self, bytes: &[u8]) {
+        if self.assemblies.len() < MAX_STATEMENTS {
+            self.assemblies.push(bytes.to_vec());
+        }
+    }
+
+    fn language(&mut self, language: &str) {
+        if self.languages.len() < MAX_STATEMENTS {
+            self.languages.push(language.to_owned());
+        }
+    }
+}
