@@ -1,0 +1,42 @@
+//! Fuzz targets as plain functions: libFuzzer calls them with inputs of its own, `tests/fuzz_corpus.rs` with the committed
+//! corpora and regressions, so that what was found once stays found on a stable compiler.
+//!
+//! A target panics when an invariant does not hold. Beyond "no panic" they state what the layer promises: bytes in order
+//! and once, memory within its caps, the same events whatever the segmentation.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a target reports by panicking"
+)]
+
+pub mod frames;
+pub mod ledger;
+pub mod nbfx;
+pub mod nrbf;
+pub mod parser;
+pub mod reassembly;
+pub mod seeds;
+pub mod split;
+pub mod sql_text;
+pub mod tls_hello;
+
+/// A target by the name of its corpus.
+pub struct Target {
+    /// Name of the binary and of the folders of its corpus and regressions.
+    pub name: &'static str,
+    /// Runs one input.
+    pub run: fn(&[u8]),
+}
+
+/// Every target.
+pub static TARGETS: &[Target] = &[
+    Target { name: "frames", run: frames::run },
+    Target { name: "reassembly", run: reassembly::run },
+    Target { name: "parser", run: parser::run },
+    Target { name: "tls_hello", run: tls_hello::run },
+    Target { name: "nbfx", run: nbfx::run },
+    Target { name: "nrbf", run: nrbf::run },
+    Target { name: "sql_text", run: sql_text::run },
+];

@@ -1,0 +1,265 @@
+//! Seed corpora: short, made from the captures of `pcaps/`, the conversations of `protocols/fixtures` and `testkit`.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use backstop_capture::packet::flags::{ACK, FIN, PSH, RST, SYN, URG};
+use backstop_protocols::PROTOCOLS;
+use backstop_testkit::fixture::{self, Script};
+use backstop_testkit::frame::{Frame, fragments};
+use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
+use backstop_types::{Direction, Endpoint};
+
+use crate::{frames, parser, reassembly, split, tls_hello};
+
+/// Longer seeds slow every run that begins from them.
+const MAX_SEED: usize = 6 * 1024;
+
+/// Texts of every kind that the normaliser knows.
+const SQL: [&str; 10] = [
+    "EXEC sp_configure 'show advanced options', 1; RECONFIGURE; EXEC sp_configure 'xp_cmdshell', 1; RECONFIGURE",
+    "exec/**/master..[xp_cmdshell] N'who' + CHAR(97) + 0x6d6900",
+    "DECLARE @c nvarchar(99) = N'xp_' ; SET @c = @c + 'cmdshell' ; EXEC (@c + ' ''dir''')",
+    "DECLARE @o int; EXEC sp_OACreate 'WScript.Shell', @o OUT; EXEC sp_OAMethod @o, 'Run', NULL, 'cmd /c ver'",
+    "CREATE ASSEMBLY [a] FROM 0x4D5A90000300 WITH PERMISSION_SET = UNSAFE",
+    "EXEC msdb.dbo.sp_add_jobstep @job_name=N'j', @subsystem=N'CmdExec', @command=N'whoami'",
+    "COPY t FROM PROGRAM 'id; uname -a'; CREATE FUNCTION f() RETURNS int AS $$ import os $$ LANGUAGE plpython3u",
+    "DO $x$ BEGIN EXECUTE 'COPY t TO PROGRAM ' || quote_literal(E'id\\x20-a') ; END $x$; SELECT U&'\\0061', '''' -- end",
+    "EXEC sp_executesql N'EXEC sp_executesql N''EXEC xp_cmdshell @p'', N''@p varchar(9)'', @p = ''id'''",
+    "SELECT REPLACE('xp_Zmdshell','Z','c'), REVERSE('llehs'), CONCAT('a', 'b'), NCHAR(0x63) /* a /* b */ c */ FROM [t]]x]",
+];
+
+struct Writer {
+    folder: PathBuf,
+    files: usize,
+    bytes: usize,
+}
+
+impl Writer {
+    fn add(&mut self, target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let folder = self.folder.join(target);
+        std::fs::create_dir_all(&folder)?;
+        self.files += 1;
+        self.bytes += bytes.len();
+        std::fs::write(folder.join(name), bytes)
+    }
+}
+
+/// Writes all seeds below a folder, one folder a target; gives their number and size.
+///
+/// # Errors
+/// A capture or fixture cannot be read, or the folder cannot be written.
+pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
+    let mut out = Writer { folder: folder.to_owned(), files: 0, bytes: 0 };
+    captured_frames(&mut out)?;
+    built_frames(&mut out)?;
+    segments(&mut out)?;
+    for (name, script) in fixture::all("") {
+        conversation(&mut out, &name, &script)?;
+        envelopes(&mut out, &name, &script)?;
+        formatter_streams(&mut out, &name, &script)?;
+    }
+    hellos(&mut out)?;
+    for (number, text) in SQL.iter().enumerate() {
+        out.add("sql_text", &format!("{number}"), text.as_bytes())?;
+    }
+    Ok((out.files, out.bytes))
+}
+
+fn captured_frames(out: &mut Writer) -> io::Result<()> {
+    let area = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps/veeam");
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(area)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
+    cases.sort();
+    for case in cases {
+        let (link_type, records) = pcap::read(&std::fs::read(case.join("input.pcap"))?)?;
+        let Some(choice) = frames::LINK_TYPES.iter().position(|known| u32::try_from(*known) == Ok(link_type)) else { continue };
+        let mut seed = vec![choice as u8];
+        for record in &records {
+            if seed.len() + record.bytes.len() > MAX_SEED / 2 {
+                break;
+            }
+            split::push(&mut seed, 0, &record.bytes);
+        }
+        out.add("frames", &case.file_name().unwrap().to_string_lossy(), &seed)?;
+    }
+    Ok(())
+}
+
+fn built_frames(out: &mut Writer) -> io::Result<()> {
+    let v4 = |last, port| Endpoint::new(Ipv4Addr::new(192, 0, 2, last).into(), port);
+    let v6 = |last, port| Endpoint::new(Ipv4Addr::new(192, 0, 2, last).to_ipv6_mapped().into(), port);
+    let plain = Frame::new(v4(1, 1_000), v4(2, 53));
+    let datagram = plain.udp(&[0x55; 64]);
+    let mut cases: Vec<(&str, u8, Vec<Vec<u8>>)> = vec![
+        ("vlan", 0, vec![Frame { vlan: vec![1, 2, 3], ..plain.clone() }.udp(b"tagged")]),
+        ("ipv6", 0, vec![Frame::new(v6(1, 1_000), v6(2, 53)).udp(b"six")]),
+        ("vxlan", 0, vec![plain.vxlan(7, &datagram)]),
+        ("fragments", 0, fragments(&datagram, 24)),
+        ("raw_ip", 4, vec![datagram[14..].to_vec()]),
+        ("loopback", 1, vec![[&[2, 0, 0, 0], &datagram[14..]].concat()]),
+        ("cooked", 6, vec![[&[0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0], &datagram[14..]].concat()]),
+        ("cooked2", 9, vec![[&[8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0], &datagram[14..]].concat()]),
+        ("ppp", 10, vec![[&[0xff, 3, 0, 0x21], &datagram[14..]].concat()]),
+        ("mpls", 0, vec![[&datagram[..12], &[0x88, 0x47, 0, 1, 0x01, 64], &datagram[14..]].concat()]),
+        ("pppoe", 0, vec![[&datagram[..12], &[0x88, 0x64, 0x11, 0, 0, 1, 0, 94, 0, 0x21], &datagram[14..]].concat()]),
+    ];
+    // Tunnels directly on IP: GRE, ERSPAN II, IP-in-IP, 6in4. The checksum is put right by the target.
+    let outer = |proto: u8, inner: &[u8]| {
+        let len = u16::try_from(20 + inner.len()).unwrap().to_be_bytes();
+        let header = [0x45, 0, len[0], len[1], 0, 1, 0, 0, 64, proto, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+        vec![[&datagram[..14], &header, inner].concat()]
+    };
+    let six = Frame::new(v6(1, 1_000), v6(2, 53)).udp(b"six")[14..].to_vec();
+    cases.push(("gre", 0, outer(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 9], &datagram[14..]].concat())));
+    cases.push(("erspan", 0, outer(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 1, 0, 1, 0, 0, 0, 0], &datagram[..]].concat())));
+    cases.push(("ipip", 0, outer(4, &datagram[14..])));
+    cases.push(("six_in_four", 0, outer(41, &six)));
+    for (name, choice, parts) in cases {
+        let mut seed = vec![choice];
+        parts.iter().for_each(|part| split::push(&mut seed, 0, part));
+        out.add("frames", name, &seed)?;
+    }
+    let mut talk = Conversation::new(v4(1, 50_000), v4(2, 80), (1, 2));
+    talk.mss = 40;
+    let turns = traffic::http(&mut Rng::new(1), 90);
+    let segments = delivery::retransmit(&talk.script(&turns), 30, &mut Rng::new(2));
+    let mut seed = vec![0];
+    for segment in &segments {
+        split::push(&mut seed, 0, &talk.frame(segment));
+    }
+    out.add("frames", "http", &seed)
+}
+
+fn segments(out: &mut Writer) -> io::Result<()> {
+    let step = |kind: u8, seq: i16, len: u8, ack: i16, flags: u8, extra: u8| {
+        let ([a, b], [c, d]) = (seq.to_le_bytes(), ack.to_le_bytes());
+        [kind, a, b, len, c, d, flags, extra]
+    };
+    for number in 0..12_u8 {
+        let mut rng = Rng::new(u64::from(number));
+        let strict = number < 6;
+        let mode = if strict { reassembly::STRICT } else { reassembly::HANDSHAKE } | number << 3;
+        let mut seed = vec![mode, number.wrapping_mul(40), 0xff, 0];
+        let mut order: Vec<i16> = (0..16).collect();
+        delivery::shuffle_within(&mut order, rng.between(1, 16), &mut rng);
+        for place in order {
+            let mut kind = if rng.chance(20) { reassembly::TO_CLIENT } else { 0 };
+            if rng.chance(10) {
+                kind |= reassembly::WAIT;
+            }
+            if !strict && rng.chance(25) {
+                kind |= *rng.pick(&[reassembly::OTHER, reassembly::TAGGED, reassembly::COPY, reassembly::LONG]);
+            }
+            let flags = *rng.pick(&[ACK, ACK | PSH, ACK | URG, ACK | FIN, RST, SYN, SYN | ACK]);
+            let flags = if strict || rng.chance(80) { ACK } else { flags };
+            seed.extend(step(kind, place * 20 - rng.below(8) as i16, 28, 0, flags, rng.word() as u8));
+        }
+        seed.extend(step(0, 320, 0, 0, ACK | FIN, 0));
+        seed.extend(step(1, 0, 0, 321, ACK | FIN, 0));
+        out.add("reassembly", &format!("{number:02}"), &seed)?;
+    }
+    Ok(())
+}
+
+fn op(direction: Direction) -> u8 {
+    if direction == Direction::ToServer { 0 } else { parser::TO_CLIENT }
+}
+
+/// A conversation for a known protocol (each in turn), and for the probes; one with gaps.
+fn conversation(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    let (protocol, suffix) = if name.starts_with("nmf_") { (0, "known") } else { (PROTOCOLS.len() as u8, "probed") };
+    for (choice, gaps, suffix) in [(protocol, false, suffix), (PROTOCOLS.len() as u8, true, "gaps")] {
+        let mut seed = vec![choice, if gaps { parser::SMALL | 20 } else { 7 }];
+        for (number, (direction, bytes)) in script.iter().enumerate() {
+            let gap = if gaps && number % 4 == 3 { parser::GAP | 5 << 3 } else { 0 };
+            let room = (if gaps { MAX_SEED / 3 } else { MAX_SEED }).saturating_sub(seed.len());
+            if room < 16 {
+                break;
+            }
+            split::push(&mut seed, op(*direction) | gap, bytes.get(..room).unwrap_or(bytes));
+        }
+        out.add("parser", &format!("{name}_{suffix}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// The sized envelopes ([MC-NMF] 2.2.4.3) of each direction.
+fn envelopes(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    if !name.starts_with("nmf_") {
+        return Ok(());
+    }
+    for direction in Direction::BOTH {
+        let stream: Vec<u8> = script.iter().filter(|(of, _)| *of == direction).flat_map(|(_, bytes)| bytes.clone()).collect();
+        let mut seed = Vec::new();
+        let mut rest = stream.as_slice();
+        while let Some((&record, after)) = rest.split_first() {
+            let fixed = match record {
+                0 => Some(2),
+                1 | 3 => Some(1),
+                2 | 6 | 8 | 9 => None,
+                7 | 0x0a | 0x0b | 0x0c => Some(0),
+                // Anything else is TLS, or the end of what this reads.
+                _ => break,
+            };
+            let (len, head) = fixed.map_or_else(|| number(after), |len| (len, 0));
+            let Some(body) = after.get(head..head + len) else { break };
+            if record == 6 && seed.len() + len < MAX_SEED {
+                split::push(&mut seed, 0, body);
+            }
+            rest = &after[head + len..];
+        }
+        if !seed.is_empty() {
+            out.add("nbfx", &format!("{name}_{}", direction.as_str()), &seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// A `MultiByteInt31` and its length.
+fn number(bytes: &[u8]) -> (usize, usize) {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().take(5).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return (value, place + 1);
+        }
+    }
+    (0, 0)
+}
+
+/// BinaryFormatter streams, from their header ([MS-NRBF] 2.6.1) on.
+fn formatter_streams(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    const HEADER: &[u8] = b"\x00\x01\x00\x00\x00\xff\xff\xff\xff\x01\x00\x00\x00\x00\x00\x00\x00";
+    let mut number = 0;
+    for (_, bytes) in script {
+        let places = bytes.windows(4).enumerate().filter(|(_, window)| *window == [0, 1, 0, 0]).map(|(at, _)| at);
+        for at in places.filter(|at| bytes[*at..].get(9..17) == Some(&HEADER[9..])) {
+            let end = bytes.len().min(at + MAX_SEED / 2);
+            out.add("nrbf", &format!("{name}_{number}"), &bytes[at..end])?;
+            number += 1;
+        }
+    }
+    if number == 0 && name == "remoting_0" {
+        return Err(io::Error::other("remoting_0 holds no BinaryFormatter stream"));
+    }
+    Ok(())
+}
+
+fn hellos(out: &mut Writer) -> io::Result<()> {
+    for number in 0..3_u8 {
+        let mut seed = vec![tls_hello::RAW, number * 30];
+        for (direction, bytes) in traffic::tls(&mut Rng::new(u64::from(number)), 300) {
+            split::push(&mut seed, op(direction), bytes.get(..900).unwrap_or(&bytes));
+        }
+        out.add("tls_hello", &format!("whole_{number}"), &seed)?;
+        let script = traffic::tls(&mut Rng::new(u64::from(number) + 9), 0);
+        let mut seed = vec![0, number];
+        // Record and message headers away: the target adds them.
+        for (kind, (direction, bytes)) in [(1 << 1, &script[0]), (2 << 1, &script[1])] {
+            split::push(&mut seed, kind | op(*direction), &bytes[9..bytes.len().min(200)]);
+        }
+        out.add("tls_hello", &format!("bodies_{number}"), &seed)?;
+    }
+    Ok(())
+}
