@@ -112,7 +112,11 @@ fn built_frames(out: &mut Writer) -> io::Result<()> {
     };
     let six = Frame::new(v6(1, 1_000), v6(2, 53)).udp(b"six")[14..].to_vec();
     cases.push(("gre", 0, outer(47, &[&[0x20, 0, 8, 0, 0, 0, 0, 9], &datagram[14..]].concat())));
-    cases.push(("erspan", 0, outer(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 1, 0, 1, 0, 0, 0, 0], &datagram[..]].concat())));
+    cases.push((
+        "erspan",
+        0,
+        outer(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 1, 0, 1, 0, 0, 0, 0], &datagram[..]].concat()),
+    ));
     cases.push(("ipip", 0, outer(4, &datagram[14..])));
     cases.push(("six_in_four", 0, outer(41, &six)));
     for (name, choice, parts) in cases {

@@ -17,10 +17,12 @@ pub(crate) const MIN_LITERAL: usize = 3;
 pub(crate) const MAX_LITERAL: usize = 64;
 /// More strings than this would hardly ever say "no".
 pub(crate) const MAX_LITERALS: usize = 4096;
-/// What the packed searcher takes, case variants included.
+/// What the packed searcher takes.
 const MAX_WINDOWS: usize = 100;
-/// Case variants of one window.
-const MAX_VARIANTS: usize = 16;
+/// Bytes of a window; the searcher looks at the first four and compares the rest.
+const MAX_WINDOW: usize = 8;
+/// Bytes that are put into lower case at once.
+const BLOCK: usize = 4096;
 /// Candidates that fail verification before the answer is "maybe": a buffer full of them must not cost more than the scan.
 const MAX_CANDIDATES: u32 = 64;
 
@@ -45,6 +47,7 @@ enum Matcher {
 #[derive(Debug)]
 struct Windows {
     searcher: packed::Searcher,
+    length: usize,
     literals: Vec<Vec<u8>>,
     /// For each pattern of the searcher: which literal, and where the window stands in it.
     owners: Vec<Vec<(usize, usize)>>,
@@ -111,40 +114,44 @@ fn automaton(literals: &[Vec<u8>]) -> Option<Matcher> {
 
 impl Windows {
     fn new(literals: &[Vec<u8>]) -> Option<Self> {
-        let length = literals.iter().map(Vec::len).min()?.min(4);
-        let mut variants: BTreeMap<Vec<u8>, Vec<(usize, usize)>> = BTreeMap::new();
+        let length = literals.iter().map(Vec::len).min()?.min(MAX_WINDOW);
+        let mut windows: BTreeMap<Vec<u8>, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, literal) in literals.iter().enumerate() {
-            let (at, window) = literal
-                .windows(length)
-                .enumerate()
-                .filter(|(_, w)| variant_count(w) <= MAX_VARIANTS)
-                .min_by_key(|(_, w)| (cost(w), variant_count(w)))?;
-            for variant in case_variants(window) {
-                variants.entry(variant).or_default().push((index, at));
-            }
-            if variants.len() > MAX_WINDOWS {
+            let folded = literal.to_ascii_lowercase();
+            let (at, window) = folded.windows(length).enumerate().min_by_key(|(_, window)| cost(window))?;
+            windows.entry(window.to_vec()).or_default().push((index, at));
+            if windows.len() > MAX_WINDOWS {
                 return None;
             }
         }
-        let searcher = packed::Config::new().builder().extend(variants.keys()).build()?;
-        Some(Self { searcher, literals: literals.to_vec(), owners: variants.into_values().collect() })
+        let searcher = packed::Config::new().heuristic_pattern_limits(false).builder().extend(windows.keys()).build()?;
+        Some(Self { searcher, length, literals: literals.to_vec(), owners: windows.into_values().collect() })
     }
 
+    /// Looks at the bytes block by block, each in lower case: a copy that the cache holds costs less than the case variants.
     fn may_match(&self, bytes: &[u8]) -> bool {
-        let mut from = 0;
+        let mut block = [0_u8; BLOCK];
         let mut candidates = 0_u32;
-        while from < bytes.len() {
-            let span = aho_corasick::Span { start: from, end: bytes.len() };
-            let Some(hit) = self.searcher.find_in(bytes, span) else { return false };
-            let owners = self.owners.get(hit.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
-            if owners.iter().any(|&(literal, at)| self.is_at(bytes, hit.start(), literal, at)) {
-                return true;
+        let mut base = 0;
+        while let Some(rest) = bytes.get(base..).filter(|rest| rest.len() >= self.length) {
+            let len = rest.len().min(BLOCK);
+            let (Some(folded), Some(original)) = (block.get_mut(..len), rest.get(..len)) else { return true };
+            folded.copy_from_slice(original);
+            folded.make_ascii_lowercase();
+            let mut from = 0;
+            while let Some(hit) = self.searcher.find_in(&*folded, aho_corasick::Span { start: from, end: len }) {
+                let owners = self.owners.get(hit.pattern().as_usize()).map_or(&[][..], Vec::as_slice);
+                if owners.iter().any(|&(literal, at)| self.is_at(bytes, base.saturating_add(hit.start()), literal, at)) {
+                    return true;
+                }
+                candidates = candidates.saturating_add(1);
+                if candidates >= MAX_CANDIDATES {
+                    return true;
+                }
+                from = hit.start().saturating_add(1);
             }
-            candidates = candidates.saturating_add(1);
-            if candidates >= MAX_CANDIDATES {
-                return true;
-            }
-            from = hit.start().saturating_add(1);
+            // A window across the border is looked at again in the next block.
+            base = base.saturating_add(len.saturating_sub(self.length.saturating_sub(1)).max(1));
         }
         false
     }
@@ -155,25 +162,6 @@ impl Windows {
         let Some(start) = place.checked_sub(at) else { return false };
         bytes.get(start..start.saturating_add(literal.len())).is_some_and(|found| found.eq_ignore_ascii_case(literal))
     }
-}
-
-fn variant_count(window: &[u8]) -> usize {
-    window.iter().filter(|b| b.is_ascii_alphabetic()).fold(1, |n: usize, _| n.saturating_mul(2))
-}
-
-fn case_variants(window: &[u8]) -> Vec<Vec<u8>> {
-    let mut all = vec![Vec::with_capacity(window.len())];
-    for &byte in window {
-        if byte.is_ascii_alphabetic() {
-            let mut upper = all.clone();
-            all.iter_mut().for_each(|v| v.push(byte.to_ascii_lowercase()));
-            upper.iter_mut().for_each(|v| v.push(byte.to_ascii_uppercase()));
-            all.append(&mut upper);
-        } else {
-            all.iter_mut().for_each(|v| v.push(byte));
-        }
-    }
-    all
 }
 
 /// How common the bytes are on a network, roughly; both cases of a letter count.
