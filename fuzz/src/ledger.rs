@@ -50,16 +50,7 @@ impl StreamHandler for Ledger {
         Interest::Continue
     }
 
-    fn conflict(
-        &mut self,
-        _: &FlowView,
-        _: &mut Book,
-        _: Direction,
-        _: u64,
-        used: &[u8],
-        other: &[u8],
-        _: &Cause,
-    ) {
+    fn conflict(&mut self, _: &FlowView, _: &mut Book, _: Direction, _: u64, used: &[u8], other: &[u8], _: &Cause) {
         assert_eq!(used.len(), other.len(), "two copies of one range");
         assert_ne!(used, other, "copies that differ");
         assert!(self.truth.is_none(), "no copies differ in a whole conversation");

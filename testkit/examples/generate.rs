@@ -10,7 +10,12 @@
 //! | synflood | 60-byte SYNs from random sources, 1,000,000 packets |
 //!
 //! The same arguments give the same bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a tool of benches: what it builds is its own")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a tool of benches: what it builds is its own"
+)]
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -98,11 +98,7 @@ impl Conversation {
 
     /// FIN of both sides, the given side first, and the last ACK.
     pub fn close(&mut self, first: Direction) -> Vec<Segment> {
-        vec![
-            self.segment(first, FIN | ACK, b""),
-            self.segment(first.reverse(), FIN | ACK, b""),
-            self.segment(first, ACK, b""),
-        ]
+        vec![self.segment(first, FIN | ACK, b""), self.segment(first.reverse(), FIN | ACK, b""), self.segment(first, ACK, b"")]
     }
 
     /// A reset by one side.

@@ -224,10 +224,7 @@ mod tests {
     fn ends() -> [(Endpoint, Endpoint); 2] {
         let v4 = |last| IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
         let v6 = |last| IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last));
-        [
-            (Endpoint::new(v4(1), 50_000), Endpoint::new(v4(2), 9401)),
-            (Endpoint::new(v6(1), 50_000), Endpoint::new(v6(2), 9401)),
-        ]
+        [(Endpoint::new(v4(1), 50_000), Endpoint::new(v4(2), 9401)), (Endpoint::new(v6(1), 50_000), Endpoint::new(v6(2), 9401))]
     }
 
     /// The transport checksum as a receiver would compute it.

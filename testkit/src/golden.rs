@@ -40,8 +40,8 @@ pub fn assert_golden(path: &Path, actual: &str) {
         }
         return;
     }
-    let expected = std::fs::read_to_string(path)
-        .unwrap_or_else(|error| panic!("{}: {error} ({UPDATE}=1 writes it)", path.display()));
+    let expected =
+        std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error} ({UPDATE}=1 writes it)", path.display()));
     if let Err(difference) = compare(&expected, actual) {
         panic!("{}: {difference}\n({UPDATE}=1 rewrites it; say in words why it changed)", path.display());
     }

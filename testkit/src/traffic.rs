@@ -6,13 +6,15 @@ use crate::fixture::Script;
 use crate::rng::Rng;
 
 /// Words of logs, source code and documents; none of them begins a shipped rule's string.
+#[rustfmt::skip]
 const WORDS: &[&str] = &[
-    "the", "of", "and", "to", "in", "is", "that", "for", "with", "as", "on", "be", "at", "by", "this", "have", "from", "or", "one",
-    "had", "not", "but", "what", "all", "were", "when", "we", "there", "can", "an", "your", "which", "their", "server", "backup",
-    "repository", "request", "return", "value", "string", "error", "warning", "info", "connection", "session", "status", "public",
-    "private", "const", "class", "function", "import", "result", "true", "false", "null", "data", "file", "path", "index", "page",
-    "content", "length", "encoding", "update", "version", "system", "process", "service", "storage", "volume", "snapshot", "restore",
-    "2026-01-14", "10:22:07", "0x00", "200", "404", "192.168.1.20", "<div>", "</div>", "\"name\":", "{", "}", "==", "/var/log",
+    "the", "of", "and", "to", "in", "is", "that", "for", "with", "as", "on", "be", "at", "by", "this", "have", "from", "or",
+    "one", "had", "not", "but", "what", "all", "were", "when", "we", "there", "can", "an", "your", "which", "their", "server",
+    "backup", "repository", "request", "return", "value", "string", "error", "warning", "info", "connection", "session",
+    "status", "public", "private", "const", "class", "function", "import", "result", "true", "false", "null", "data", "file",
+    "path", "index", "page", "content", "length", "encoding", "update", "version", "system", "process", "service", "storage",
+    "volume", "snapshot", "restore", "2026-01-14", "10:22:07", "0x00", "200", "404", "192.168.1.20", "<div>", "</div>",
+    "\"name\":", "{", "}", "==", "/var/log",
 ];
 
 /// Text of words and lines.
