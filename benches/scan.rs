@@ -53,6 +53,10 @@ fn scan(criterion: &mut Criterion) {
         for (kind, bytes) in [("windows_text", &text), ("windows_mixed", &mixed)] {
             group.throughput(Throughput::Bytes(bytes.len() as u64));
             let segments: Vec<&[u8]> = bytes.chunks(1_460).collect();
+            let before = *scanner.counters();
+            run(&mut scanner, &segments, false);
+            let now = scanner.counters();
+            println!("{kind}/{name}: {} scans, {} spared", now.scans - before.scans, now.prefiltered - before.prefiltered);
             group.bench_function(BenchmarkId::new(kind, name), |bencher| {
                 bencher.iter(|| black_box(run(&mut scanner, &segments, false)));
             });

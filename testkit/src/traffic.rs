@@ -5,7 +5,7 @@ use backstop_types::Direction;
 use crate::fixture::Script;
 use crate::rng::Rng;
 
-/// Words of logs, source code and documents; none of them begins a shipped rule's string.
+/// Words of logs, source code and documents.
 #[rustfmt::skip]
 const WORDS: &[&str] = &[
     "the", "of", "and", "to", "in", "is", "that", "for", "with", "as", "on", "be", "at", "by", "this", "have", "from", "or",
