@@ -188,48 +188,23 @@ fn conversation(out: &mut Writer, name: &str, script: &Script) -> io::Result<()>
     Ok(())
 }
 
-/// The sized envelopes ([MC-NMF] 2.2.4.3) of each direction.
+/// The messages of each direction of a net.tcp conversation.
 fn envelopes(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
     if !name.starts_with("nmf_") {
         return Ok(());
     }
     for direction in Direction::BOTH {
-        let stream: Vec<u8> = script.iter().filter(|(of, _)| *of == direction).flat_map(|(_, bytes)| bytes.clone()).collect();
         let mut seed = Vec::new();
-        let mut rest = stream.as_slice();
-        while let Some((&record, after)) = rest.split_first() {
-            let fixed = match record {
-                0 => Some(2),
-                1 | 3 => Some(1),
-                2 | 6 | 8 | 9 => None,
-                7 | 0x0a | 0x0b | 0x0c => Some(0),
-                // Anything else is TLS, or the end of what this reads.
-                _ => break,
-            };
-            let (len, head) = fixed.map_or_else(|| number(after), |len| (len, 0));
-            let Some(body) = after.get(head..head + len) else { break };
-            if record == 6 && seed.len() + len < MAX_SEED {
-                split::push(&mut seed, 0, body);
+        for message in fixture::envelopes(script, direction) {
+            if seed.len() + message.len() < MAX_SEED {
+                split::push(&mut seed, 0, &message);
             }
-            rest = &after[head + len..];
         }
         if !seed.is_empty() {
             out.add("nbfx", &format!("{name}_{}", direction.as_str()), &seed)?;
         }
     }
     Ok(())
-}
-
-/// A `MultiByteInt31` and its length.
-fn number(bytes: &[u8]) -> (usize, usize) {
-    let mut value = 0;
-    for (place, byte) in bytes.iter().take(5).enumerate() {
-        value |= usize::from(byte & 0x7f) << (7 * place);
-        if byte & 0x80 == 0 {
-            return (value, place + 1);
-        }
-    }
-    (0, 0)
 }
 
 /// BinaryFormatter streams, from their header ([MS-NRBF] 2.6.1) on.

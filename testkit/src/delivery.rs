@@ -50,7 +50,8 @@ pub fn duplicate<T: Clone>(items: &[T], percent: usize, delay: usize, rng: &mut 
 }
 
 /// A lossy link before the point of capture: what is lost comes again up to `delay` places later, so that the stream is
-/// complete in the end.
+/// complete in the end. Acknowledgements stay as they were made, from a receiver that missed nothing: a sensor that sees one
+/// may take a hole for lost when it is not filled soon.
 #[must_use]
 pub fn lossy<T: Clone>(items: &[T], percent: usize, delay: usize, rng: &mut Rng) -> Vec<T> {
     later(items, percent, delay, rng, false)

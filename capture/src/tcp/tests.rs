@@ -837,6 +837,31 @@ proptest! {
         prop_assert_eq!(queue.cost(), 0);
     }
 
+    /// The queue's invariant for all that it may hold: pieces do not overlap and are not empty, and nothing is left of them.
+    #[test]
+    fn pieces_of_any_kind_do_not_overlap(
+        segments in proptest::collection::vec((0_usize..60, 1_usize..30, 0_u8..3), 1..16),
+        policy in proptest::sample::select(OverlapPolicy::NAMES.map(|(_, policy)| policy).to_vec()),
+    ) {
+        let mut queue = Queue::default();
+        for &(start, len, kind) in &segments {
+            let bytes = vec![b'x'; len];
+            let fresh = [Fresh::Data(&bytes), Fresh::Missing(len), Fresh::Urgent][usize::from(kind)];
+            queue.insert(Place::ORIGIN.plus(start), &fresh, policy);
+        }
+        let mut free = Place::ORIGIN;
+        while let Some((place, piece)) = queue.pop() {
+            let len = match piece {
+                Piece::Data(bytes) => bytes.len(),
+                Piece::Missing(len) => len,
+                Piece::Urgent => 1,
+            };
+            prop_assert!(len > 0 && place >= free, "{len} bytes at {place:?}, free from {free:?}");
+            free = place.plus(len);
+        }
+        prop_assert_eq!(queue.cost(), 0);
+    }
+
     /// Nothing that a wire may carry makes the table panic, deliver a byte twice, or keep anything.
     #[test]
     fn any_segments_at_all_are_survived(
