@@ -72,9 +72,15 @@ rule veeam_command_through_sql : veeam exploit
         stage = "execute"
         scope = "undecoded"
     strings:
+        $sql = /<SqlCommand(\s[^<>]*)?>[^<]*/ ascii wide
         // At the beginning of a statement, with a command as text: not within a comment or a quoted text.
-        $enable = /<SqlCommand(\s[^<>]*)?>([^<]*[;\r\n])?\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?sp_configure\s+N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,\s*1/ ascii wide nocase
-        $call = /<SqlCommand(\s[^<>]*)?>([^<]*[;\r\n])?\s*exec(ute)?\s+(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;)[a-z0-9%"\\.]/ ascii wide nocase
+        $run = /([>;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*((exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,\s*(@configvalue\s*=\s*)?1|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;)[a-z0-9%"\\.])/ ascii wide nocase
+        $block = /\/\*([^*'<]|'[^'*<\r\n]*')*(\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;))/ ascii wide nocase
+        $line = /--([^'<\r\n]|'[^'<\r\n]*')*(\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;))/ ascii wide nocase
     condition:
-        any of them
+        $sql and $run and for any i in (1..#run) : (
+            for any j in (1..#sql) : (@run[i] >= @sql[j] and @run[i] < @sql[j] + !sql[j]) and
+            (#block == 0 or for all j in (1..#block) : (@run[i] < @block[j] or @run[i] >= @block[j] + !block[j])) and
+            (#line == 0 or for all j in (1..#line) : (@run[i] < @line[j] or @run[i] >= @line[j] + !line[j]))
+        )
 }
