@@ -4,6 +4,7 @@
 // A raw rule cannot tokenise. It asks for the statement at a place where a statement begins (after `;`, a line end, a binary byte, the
 // end of a comment, a keyword, the first byte), and for a quoted argument that is not itself within a quoted text (there quotes are
 // doubled). A statement within a comment does not count; a quoted text in front may hold what looks like the beginning of a comment.
+// Loops are bounded; nothing benign has that many such statements, and a flood of commented ones must not hide one that is not.
 
 rule sql_xp_cmdshell_enabled : sql execution
 {
@@ -19,12 +20,16 @@ rule sql_xp_cmdshell_enabled : sql execution
         scope = "undecoded"
     strings:
         $enable = /(^|[\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,\s*(@configvalue\s*=\s*)?N?'?1/ ascii wide nocase
-        $block = /\/\*([^*']|'[^'*\r\n]*')*\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
-        $line = /--([^'\r\n]|'[^'\r\n]*')*\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
+        $block = /\/\*[^*']{0,160}('[^'*]{0,40}'[^*']{0,60}){0,2}\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
+        $line = /--[^'\r\n]{0,80}\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
     condition:
-        $enable and for any i in (1..#enable) : (
-            (#block == 0 or for all j in (1..#block) : (@enable[i] < @block[j] or @enable[i] >= @block[j] + !block[j])) and
-            (#line == 0 or for all j in (1..#line) : (@enable[i] < @line[j] or @enable[i] >= @line[j] + !line[j]))
+        $enable and (
+            #enable > 256 or #block > 256 or #line > 256 or
+            for any i in (1..256) : (
+                i <= #enable and
+                for all j in (1..256) : (j > #block or @enable[i] < @block[j] or @enable[i] >= @block[j] + !block[j]) and
+                for all j in (1..256) : (j > #line or @enable[i] < @line[j] or @enable[i] >= @line[j] + !line[j])
+            )
         )
 }
 
@@ -42,12 +47,16 @@ rule sql_xp_cmdshell_executed : sql execution
         scope = "undecoded"
     strings:
         $call = /(^|[\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'[a-z0-9%"\\.]/ ascii wide nocase
-        $block = /\/\*([^*']|'[^'*\r\n]*')*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
-        $line = /--([^'\r\n]|'[^'\r\n]*')*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
+        $block = /\/\*[^*']{0,160}('[^'*]{0,40}'[^*']{0,60}){0,2}exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
+        $line = /--[^'\r\n]{0,80}exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
     condition:
-        $call and for any i in (1..#call) : (
-            (#block == 0 or for all j in (1..#block) : (@call[i] < @block[j] or @call[i] >= @block[j] + !block[j])) and
-            (#line == 0 or for all j in (1..#line) : (@call[i] < @line[j] or @call[i] >= @line[j] + !line[j]))
+        $call and (
+            #call > 256 or #block > 256 or #line > 256 or
+            for any i in (1..256) : (
+                i <= #call and
+                for all j in (1..256) : (j > #block or @call[i] < @block[j] or @call[i] >= @block[j] + !block[j]) and
+                for all j in (1..256) : (j > #line or @call[i] < @line[j] or @call[i] >= @line[j] + !line[j])
+            )
         )
 }
 

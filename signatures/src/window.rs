@@ -286,3 +286,12 @@ fn shrink(pending: &mut Pending, scanner: &mut Scanner<'_>, overlap: usize) {
     pending.held.settle();
     pending.examined = pending.held.bytes.len();
 }
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_direction_costs_as_little_as_it_says() {
+        assert_eq!(size_of::<super::StreamScan>(), 56);
+    }
+}

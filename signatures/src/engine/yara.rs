@@ -39,7 +39,7 @@ impl Compiled {
             survey.file(source)?;
         }
         let mut compiler = yara_x::Compiler::new();
-        compiler.enable_includes(false).error_on_slow_pattern(true).colorize_errors(false);
+        compiler.enable_includes(false).error_on_slow_pattern(true).error_on_slow_loop(true).colorize_errors(false);
         for name in GLOBALS {
             // Fails only for a name that is no identifier or is defined twice.
             if compiler.define_global(name, "").is_err() {
@@ -48,8 +48,6 @@ impl Compiled {
         }
         for source in sources {
             compiler.new_namespace(&source.namespace);
-            // The shipped ones loop over matches, of which there are few; a test bounds their time on the worst of data.
-            compiler.error_on_slow_loop(source.namespace != SHIPPED_NAMESPACE);
             let before = compiler.errors().len();
             let code = yara_x::SourceCode::from(source.text.as_slice()).with_origin(source.path.to_string_lossy());
             if let Err(error) = compiler.add_source(code) {
@@ -267,4 +265,17 @@ fn refusal(source: &Source, error: &yara_x::errors::CompileError, more: usize) -
         _ => error.title().to_owned(),
     };
     RuleError::Rule { path: source.path.clone(), line, column, message: message.replace(['\r', '\n'], " "), more }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_named_as_it_is_locked() {
+        let lock = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
+        let (_, entry) = lock.split_once("name = \"yara-x\"\nversion = \"").unwrap();
+        let version = entry.split('"').next().unwrap();
+        assert_eq!(ENGINE_VERSION, format!("yara-x {version}"), "a cache of another engine must not be read");
+    }
 }
