@@ -8,7 +8,8 @@
 //! Known limits: the strings that a condition combines must lie within one window, and within the overlap where a window or a flush
 //! may cut between them; `filesize`, `at`, `in` and `uint16(..)` see the window, not the stream (rules about files belong to scope
 //! `content`). What ends where the bytes end so far counts as ended: `\bword\b` is found before the letter after it arrives, and a
-//! match may be given shorter than it grows. Nothing matches across a gap. A direction whose scan exceeds its time limit is not scanned any further.
+//! match may be given shorter than it grows. Nothing matches across a gap. A direction whose scan exceeds its time limit is not
+//! scanned any further.
 
 use crate::engine::Places;
 use crate::error::ScanError;

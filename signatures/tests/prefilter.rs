@@ -124,7 +124,7 @@ fn answer(found: &[Match]) -> Answer {
         .collect()
 }
 
-fn scan(rules: &RuleSet, buffers: &[Vec<u8>]) -> (Vec<Answer>, Answer) {
+fn scan(rules: &RuleSet, buffers: &[Vec<u8>], chunk: usize) -> (Vec<Answer>, Answer) {
     let mut scanner = Scanner::new(rules);
     let contents = buffers
         .iter()
@@ -135,10 +135,11 @@ fn scan(rules: &RuleSet, buffers: &[Vec<u8>]) -> (Vec<Answer>, Answer) {
         })
         .collect();
     let (mut scan, mut out, mut at) = (StreamScan::new(rules.limits()), Vec::new(), 0);
-    for buffer in buffers {
-        scan.push(&mut scanner, at, buffer, &mut out).unwrap();
+    // Cut anywhere, also within what the filter looks for.
+    for part in buffers.concat().chunks(chunk) {
+        scan.push(&mut scanner, at, part, &mut out).unwrap();
         scan.flush(&mut scanner, Flush::More, &mut out).unwrap();
-        at += buffer.len() as u64;
+        at += part.len() as u64;
     }
     (contents, answer(&out))
 }
@@ -152,6 +153,7 @@ proptest! {
         buffers in prop::collection::vec(data(), 1..25),
         once in any::<bool>(),
         overlap in 8_usize..200,
+        chunk in 1_usize..60,
     ) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("r.yar"), format!("{}{}", rules.0, rules.1)).unwrap();
@@ -166,7 +168,7 @@ proptest! {
         prop_assume!(with.is_ok());
         let (with, without) = (with.unwrap(), load(false).unwrap());
         prop_assert_eq!(without.prefiltered(), (false, false));
-        let (filtered, plain) = (scan(&with, &buffers), scan(&without, &buffers));
+        let (filtered, plain) = (scan(&with, &buffers, chunk), scan(&without, &buffers, chunk));
         prop_assert_eq!(filtered.0, plain.0, "contents");
         prop_assert_eq!(filtered.1, plain.1, "stream");
     }
