@@ -76,10 +76,11 @@ rule powershell_download_cradle : powershell ingress
         stage = "ingress"
         scope = "any"
     strings:
-        $run_string = /\b(iex|invoke-expression)[\s("'&$.]{1,8}[^;|{}\r\n]{0,120}\.\s?downloadstring\s?\(/ ascii wide nocase
-        $run_request = /\b(iex\(|iex \(|iex \$\(|invoke-expression\s?\$?\()\s?\(?\s?(iwr|invoke-webrequest|irm|invoke-restmethod|curl|wget)\s[^;|{}\r\n]{0,200}[a-z]:\/\// ascii wide nocase
+        $run_string = /\b(iex|invoke-expression)["']?\s{0,4}(-c[a-z]{0,6}\s{1,4})?[("'&$.][^;|{}\r\n]{0,120}\.\s?downloadstring\s?\(/ ascii wide nocase
+        $run_request = /\b(iex|invoke-expression)["']?\s{0,4}(-c[a-z]{0,6}\s{1,4})?\$?\(\s{0,4}\(?\s{0,4}(iwr|invoke-webrequest|irm|invoke-restmethod|curl|wget)\s/ ascii wide nocase
         $string_run = /\.\s?downloadstring\s?\([^;|\r\n]{1,300}\)\s{0,4}\|\s{0,4}(iex|invoke-expression)\b/ ascii wide nocase
-        $request_run = /\b(iwr|invoke-webrequest|irm|invoke-restmethod)\s[^;|\r\n]{0,200}[a-z]:\/\/[^;|\r\n]{1,300}(\| iex|\|iex|\|\s?invoke-expression)\b/ ascii wide nocase
+        $assigned_run = /\$\w{1,40}\s?=\s?[^;|\r\n]{0,120}\.\s?downloadstring\s?\([^;|\r\n]{1,300}\)\s?[;\r\n]{1,2}\s{0,8}(iex|invoke-expression)\s{1,4}(-c[a-z]{0,6}\s{1,4})?["']?\$/ ascii wide nocase
+        $request_run = /\b(iwr|invoke-webrequest|irm|invoke-restmethod)\s[^;|\r\n]{1,200}\|\s{0,4}(iex|invoke-expression)\b/ ascii wide nocase
     condition:
         any of them
 }
@@ -114,7 +115,8 @@ rule powershell_script_from_administrative_share : powershell lateral
         stage = "move"
         scope = "any"
     strings:
-        $run = /\sbypass\s{1,4}(-|\/)f(i|il|ile)?\s{1,4}["']?\\\\[^\\\s"'<>]{1,64}\\(admin|[a-z])\$\\[a-z0-9_.\\-]{1,100}\.ps1/ ascii wide nocase
+        // A folder of its own on a drive share is where administrators keep scripts; these are where intruders drop them.
+        $run = /\sbypass\s{1,4}(-|\/)f(i|il|ile)?\s{1,4}["']?\\\\[^\\\s"'<>]{1,64}\\(admin\$|[a-z]\$\\(windows|temp|users|programdata|perflogs))\\[a-z0-9_.\\-]{1,100}\.ps1/ ascii wide nocase
     condition:
         $run
 }

@@ -2,7 +2,9 @@
 // For streams that no parser understands; where the TDS parser does, detections 9402001 to 9402006 decide on tokens.
 //
 // A raw rule cannot tokenise. It asks for the statement at a place where a statement begins (after `;`, a line end, a binary byte, the
-// end of a comment, a keyword), and for a quoted argument that is not itself within a quoted text (there quotes are doubled).
+// end of a comment, a keyword, the first byte), and for a quoted argument that is not itself within a quoted text (there quotes are
+// doubled). A statement within a comment does not count; a quoted text in front may hold what looks like the beginning of a comment.
+// Loops are bounded; nothing benign has that many such statements, and a flood of commented ones must not hide one that is not.
 
 rule sql_xp_cmdshell_enabled : sql execution
 {
@@ -17,10 +19,18 @@ rule sql_xp_cmdshell_enabled : sql execution
         stage = "execute"
         scope = "undecoded"
     strings:
-        $enable = /([\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,\s*(@configvalue\s*=\s*)?N?'?1/ ascii wide nocase
-        $commented = /\/\*[^*]{0,400}sp_configure\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
+        $enable = /(^|[\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,\s*(@configvalue\s*=\s*)?N?'?1/ ascii wide nocase
+        $block = /\/\*[^*']{0,160}('[^'*]{0,40}'[^*']{0,60}){0,2}\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
+        $line = /--[^'\r\n]{0,80}\[?sp_configure\]?\s+(@configname\s*=\s*)?N?'xp_cmdshell'\s*,/ ascii wide nocase
     condition:
-        #enable > 0 and #enable > #commented
+        $enable and (
+            #enable > 256 or #block > 256 or #line > 256 or
+            for any i in (1..256) : (
+                i <= #enable and
+                for all j in (1..256) : (j > #block or @enable[i] < @block[j] or @enable[i] >= @block[j] + !block[j]) and
+                for all j in (1..256) : (j > #line or @enable[i] < @line[j] or @enable[i] >= @line[j] + !line[j])
+            )
+        )
 }
 
 rule sql_xp_cmdshell_executed : sql execution
@@ -36,10 +46,18 @@ rule sql_xp_cmdshell_executed : sql execution
         stage = "execute"
         scope = "undecoded"
     strings:
-        $call = /([\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'[a-z0-9%"\\.]/ ascii wide nocase
-        $commented = /\/\*[^*]{0,400}exec(ute)?\s+(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
+        $call = /(^|[\x00-\x08\x0e-\x1f\x80-\xff;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'[a-z0-9%"\\.]/ ascii wide nocase
+        $block = /\/\*[^*']{0,160}('[^'*]{0,40}'[^*']{0,60}){0,2}exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
+        $line = /--[^'\r\n]{0,80}exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?'/ ascii wide nocase
     condition:
-        #call > 0 and #call > #commented
+        $call and (
+            #call > 256 or #block > 256 or #line > 256 or
+            for any i in (1..256) : (
+                i <= #call and
+                for all j in (1..256) : (j > #block or @call[i] < @block[j] or @call[i] >= @block[j] + !block[j]) and
+                for all j in (1..256) : (j > #line or @call[i] < @line[j] or @call[i] >= @line[j] + !line[j])
+            )
+        )
 }
 
 rule sql_ole_automation_shell : sql execution
@@ -72,7 +90,7 @@ rule sql_assembly_from_bytes : sql execution
         stage = "execute"
         scope = "undecoded"
     strings:
-        $create = /\bcreate\s+assembly\s[^;'\r\n]{1,200}\sfrom\s+0x4d5a[0-9a-f]{8}/ ascii wide nocase
+        $create = /\bcreate\s+assembly\s[^;']{1,200}\sfrom\s+0x4d5a[0-9a-f]{8}/ ascii wide nocase
     condition:
         $create
 }

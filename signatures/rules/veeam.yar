@@ -72,9 +72,19 @@ rule veeam_command_through_sql : veeam exploit
         stage = "execute"
         scope = "undecoded"
     strings:
+        $sql = /<SqlCommand(\s[^<>]*)?>[^<]*/ ascii wide
         // At the beginning of a statement, with a command as text: not within a comment or a quoted text.
-        $enable = /<SqlCommand(\s[^<>]*)?>([^<]*[;\r\n])?\s*(exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?sp_configure\s+N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,\s*1/ ascii wide nocase
-        $call = /<SqlCommand(\s[^<>]*)?>([^<]*[;\r\n])?\s*exec(ute)?\s+(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;)[a-z0-9%"\\.]/ ascii wide nocase
+        $run = /([>;\r\n]|\*\/|\b(begin|else|go|reconfigure|override|then)\s)\s*((exec(ute)?\s+)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,\s*(@configvalue\s*=\s*)?1|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;)[a-z0-9%"\\.])/ ascii wide nocase
+        $block = /\/\*[^*'<]{0,160}('[^'*<]{0,40}'[^*'<]{0,60}){0,2}(\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;))/ ascii wide nocase
+        $line = /--[^'<\r\n]{0,80}(\[?sp_configure\]?\s+(@configname\s*=\s*)?N?('|&apos;|&#39;|&#x27;)xp_cmdshell('|&apos;|&#39;|&#x27;)\s*,|exec(ute)?\s+(@\w+\s*=\s*)?(\[?master\]?\s*\.\s*(\[?(dbo|sys)\]?)?\s*\.\s*)?\[?xp_cmdshell\]?\s*N?('|&apos;|&#39;|&#x27;))/ ascii wide nocase
     condition:
-        any of them
+        $sql and $run and (
+            #sql > 256 or #run > 256 or #block > 256 or #line > 256 or
+            for any i in (1..256) : (
+                i <= #run and
+                for any j in (1..256) : (j <= #sql and @run[i] >= @sql[j] and @run[i] < @sql[j] + !sql[j]) and
+                for all j in (1..256) : (j > #block or @run[i] < @block[j] or @run[i] >= @block[j] + !block[j]) and
+                for all j in (1..256) : (j > #line or @run[i] < @line[j] or @run[i] >= @line[j] + !line[j])
+            )
+        )
 }

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::source::Source;
 
 const MAGIC: &[u8; 8] = b"BSTPRULE";
-/// Raised whenever the payload's layout changes.
+/// Raised whenever the payload's layout changes, or what `engine::requirement` reads from the same rules.
 const FORMAT: u32 = 1;
 const HEADER: usize = 8 + 4 + 32 + 32;
 #[cfg(unix)]
@@ -122,11 +122,15 @@ mod disk {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
     use std::path::{Path, PathBuf};
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
 
     use super::{Entry, KEEP, MAX_FILE, decode, encode};
 
     const PREFIX: &str = "rules-";
     const SUFFIX: &str = ".cache";
+    const TEMPORARY: &str = ".tmp";
+    /// A temporary file of this age belongs to nobody any more.
+    const STALE: Duration = Duration::from_hours(1);
     /// Write bits of group and others.
     const OTHERS_WRITE: u32 = 0o022;
 
@@ -182,10 +186,20 @@ mod disk {
 
     fn create(folder: &Path) -> io::Result<(PathBuf, File)> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!(".{}-{number}.tmp", std::process::id()));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-        Ok((path, file))
+        const ATTEMPTS: u32 = 64;
+        let mut attempt = 0;
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!(".{}-{number}{TEMPORARY}", std::process::id()));
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                // Left by a process that was killed: in a container each one has the same number.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && attempt < ATTEMPTS => {
+                    attempt = attempt.saturating_add(1)
+                }
+                Err(error) => return Err(error),
+                Ok(file) => return Ok((path, file)),
+            }
+        }
     }
 
     fn name(folder: &Path, key: &[u8; 32]) -> PathBuf {
@@ -198,24 +212,33 @@ mod disk {
         folder.join(format!("{PREFIX}{hex}{SUFFIX}"))
     }
 
-    /// Removes our own files beyond the newest few.
+    /// Removes our own files beyond the newest few, and what killed processes left behind.
     fn prune(folder: &Path, current: &Path) {
         let Ok(entries) = fs::read_dir(folder) else { return };
-        let mut ours: Vec<_> = entries
-            .flatten()
-            .filter(|e| {
-                let name = e.file_name();
-                let name = name.to_string_lossy();
-                name.len() == PREFIX.len() + 64 + SUFFIX.len() && name.starts_with(PREFIX) && name.ends_with(SUFFIX)
-            })
-            .filter(|e| e.path() != current)
-            .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
-            .collect();
+        let mut ours = Vec::new();
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let Ok(modified) = entry.metadata().and_then(|m| m.modified()) else { continue };
+            if name.len() == PREFIX.len() + 64 + SUFFIX.len() && name.starts_with(PREFIX) && name.ends_with(SUFFIX) {
+                if entry.path() != current {
+                    ours.push((modified, entry.path()));
+                }
+            } else if is_temporary(&name) && modified.elapsed().is_ok_and(|age| age > STALE) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
         ours.sort();
         let excess = ours.len().saturating_sub(KEEP.saturating_sub(1));
         for (_, path) in ours.into_iter().take(excess) {
             drop(fs::remove_file(path));
         }
+    }
+
+    /// `.`, a process, `-`, a number, the suffix.
+    fn is_temporary(name: &str) -> bool {
+        let numbers = name.strip_prefix('.').and_then(|n| n.strip_suffix(TEMPORARY)).and_then(|n| n.split_once('-'));
+        numbers.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
     }
 }
 
@@ -290,6 +313,23 @@ mod tests {
         assert_eq!(load(dir.path(), &[8; 32]), Some(entry()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), KEEP + 1);
         assert!(dir.path().join("mine.txt").exists());
+    }
+
+    #[test]
+    fn what_a_killed_process_left_behind_does_no_harm_and_goes() {
+        let dir = private_folder();
+        let process = std::process::id();
+        for number in 0..40 {
+            fs::write(dir.path().join(format!(".{process}-{number}.tmp")), "x").unwrap();
+        }
+        let old = dir.path().join(".1-0.tmp");
+        let hour = std::time::Duration::from_hours(2);
+        fs::write(&old, "x").unwrap();
+        fs::File::options().write(true).open(&old).unwrap().set_modified(std::time::SystemTime::now() - hour).unwrap();
+        store(dir.path(), &KEY, &entry());
+        assert_eq!(load(dir.path(), &KEY), Some(entry()));
+        assert!(!old.exists());
+        assert!(dir.path().join(format!(".{process}-0.tmp")).exists(), "a young one may be in use");
     }
 
     #[test]

@@ -148,6 +148,32 @@ fn is_rule_file(path: &Path) -> bool {
     path.extension().is_some_and(|e| e.eq_ignore_ascii_case("yar") || e.eq_ignore_ascii_case("yara"))
 }
 
+/// Where brackets are nested deeper than `most`, if anywhere. Compilers of rules recurse, and a stack that overflows takes the whole
+/// process. Braces begin anew: a condition has none. Quoted text and escaped characters do not count.
+pub(crate) fn nested_too_deep(text: &[u8], most: usize) -> Option<usize> {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    for (offset, byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            // A quoted text ends with its line: one quote in a comment must not hide the rest.
+            b'"' => quoted = !quoted,
+            b'\n' => quoted = false,
+            _ if quoted => {}
+            b'{' | b'}' => depth = 0,
+            b'(' => {
+                depth = depth.saturating_add(1);
+                if depth > most {
+                    return Some(offset);
+                }
+            }
+            b')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Line and column, both from 1, of a byte offset.
 pub(crate) fn line_and_column(text: &[u8], offset: usize) -> (usize, usize) {
     let before = text.get(..offset.min(text.len())).unwrap_or(text);
@@ -218,6 +244,14 @@ mod tests {
     fn a_missing_folder_is_named() {
         let error = collect(&[PathBuf::from("no/such/folder")]).unwrap_err();
         assert!(error.to_string().starts_with("no/such/folder: "), "{error}");
+    }
+
+    #[test]
+    fn brackets_are_counted_where_they_nest() {
+        assert_eq!(nested_too_deep(b"((a) (b) (c))", 2), None);
+        assert_eq!(nested_too_deep(b"((a) ((c)))", 2), Some(6));
+        assert_eq!(nested_too_deep(b"\"(((\" /\\(\\(\\(/ rule a { (( } rule b { (( }", 2), None);
+        assert_eq!(nested_too_deep(b"// it's 3\" long\n(((", 2), Some(18));
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //!
 //! Bytes are held back until a window is full or the caller flushes: at a change of direction, on its tick, at the end. So small
 //! payloads share a scan, and each window begins with the last bytes of the one before, so that a match across the cut is found.
-//! A rule is reported once a direction, or, with `once` off, at each distinct place; never twice for the same place.
+//! A rule is reported once a direction, or, with `once` off, at each distinct place; never twice for the same place. Rules of scope
+//! `undecoded` are reported at each place in any case: which of them a parser understood, the caller knows and filters.
 //!
 //! Known limits: the strings that a condition combines must lie within one window, and within the overlap where a window or a flush
 //! may cut between them; `filesize`, `at`, `in` and `uint16(..)` see the window, not the stream (rules about files belong to scope
-//! `content`). Nothing matches across a gap. A direction whose scan exceeds its time limit is not scanned any further.
+//! `content`). What ends where the bytes end so far counts as ended: `\bword\b` is found before the letter after it arrives, and a
+//! match may be given shorter than it grows. Nothing matches across a gap. A direction whose scan exceeds its time limit is not
+//! scanned any further.
 
 use crate::engine::Places;
 use crate::error::ScanError;
@@ -285,4 +288,13 @@ fn shrink(pending: &mut Pending, scanner: &mut Scanner<'_>, overlap: usize) {
     }
     pending.held.settle();
     pending.examined = pending.held.bytes.len();
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn a_direction_costs_as_little_as_it_says() {
+        assert_eq!(size_of::<super::StreamScan>(), 56);
+    }
 }

@@ -13,7 +13,7 @@ use super::{Built, Places, requirement};
 use crate::error::{RuleError, ScanError};
 use crate::info::{self, MetaValue};
 use crate::matches::{RuleInfo, Scope};
-use crate::source::{SHIPPED_NAMESPACE, Source, line_and_column};
+use crate::source::{SHIPPED_NAMESPACE, Source, line_and_column, nested_too_deep};
 
 /// Part of a cache file's key; a test compares it with the lock file.
 pub(crate) const ENGINE_VERSION: &str = "yara-x 1.22.1";
@@ -25,6 +25,11 @@ const MATCHES_IN_CONTENT: usize = 1 << 16;
 /// size holds of any string of 16 bytes: a flood of harmless places must not hide the one after it.
 const MATCHES_IN_WINDOW: usize = 4096;
 
+/// Brackets within brackets of a condition; no rule of the public sets comes near.
+const MAX_NESTING: usize = 300;
+/// The compiler recurses with the condition.
+const COMPILER_STACK: usize = 64 << 20;
+
 /// Names that published rules expect to be defined.
 const GLOBALS: [&str; 5] = ["filepath", "filename", "extension", "filetype", "owner"];
 
@@ -32,8 +37,26 @@ const GLOBALS: [&str; 5] = ["filepath", "filename", "extension", "filetype", "ow
 pub(crate) struct Compiled(yara_x::Rules);
 
 impl Compiled {
-    /// Compiles the sources, checks their metadata and reads what they need.
+    /// Compiles the sources, checks their metadata and reads what they need; on a thread of its own, for its stack.
     pub(crate) fn build(sources: &[Source]) -> Result<Built, RuleError> {
+        for source in sources {
+            if let Some(offset) = nested_too_deep(&source.text, MAX_NESTING) {
+                let (line, column) = line_and_column(&source.text, offset);
+                let message = format!("brackets are nested more than {MAX_NESTING} deep");
+                return Err(RuleError::Rule { path: source.path.clone(), line, column, message, more: 0 });
+            }
+        }
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("rules".to_owned()).stack_size(COMPILER_STACK);
+            match thread.spawn_scoped(scope, || Self::compile(sources)) {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // No thread to be had: the stack of this one does for rules as people write them.
+                Err(_) => Self::compile(sources),
+            }
+        })
+    }
+
+    fn compile(sources: &[Source]) -> Result<Built, RuleError> {
         let mut survey = Survey::default();
         for source in sources {
             survey.file(source)?;
@@ -265,4 +288,17 @@ fn refusal(source: &Source, error: &yara_x::errors::CompileError, more: usize) -
         _ => error.title().to_owned(),
     };
     RuleError::Rule { path: source.path.clone(), line, column, message: message.replace(['\r', '\n'], " "), more }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engine_is_named_as_it_is_locked() {
+        let lock = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock")).unwrap();
+        let (_, entry) = lock.split_once("name = \"yara-x\"\nversion = \"").unwrap();
+        let version = entry.split('"').next().unwrap();
+        assert_eq!(ENGINE_VERSION, format!("yara-x {version}"), "a cache of another engine must not be read");
+    }
 }
