@@ -112,6 +112,7 @@ impl Wire {
             hash: 0x1234_5678_9abc_def0 ^ u64::from(step.port),
             vlan,
             ttl: 64,
+            ip_unsummed: false,
             ip_id: (self.number as u16).max(1),
             wire_len: 54 + len,
             transport_offset: 0,
