@@ -198,24 +198,22 @@ struct Crew {
 impl Crew {
     fn send(&mut self, front: &Front, collector: &mut Collector, snapshot: bool, finish: Option<Cause>) -> Option<WorkerStats> {
         let count = self.work.len();
-        let mut parts: Vec<(Batch, Epoch, Vec<(usize, Cause)>)> =
-            (0..count).map(|_| self.spare.pop().unwrap_or_default()).map(|(batch, epoch)| (batch, epoch, Vec::new())).collect();
+        let mut parts: Vec<Work> = (0..count)
+            .map(|_| self.spare.pop().unwrap_or_default())
+            .map(|(batch, epoch)| Work { batch, ticks: Vec::new(), epoch, snapshot, finish })
+            .collect();
         if finish.is_none() {
             let mut ticks = front.ticks.iter().peekable();
             for (index, packet) in front.batch.packets.iter().enumerate() {
                 while let Some((_, cause)) = ticks.next_if(|(at, _)| *at <= index) {
-                    for (batch, _, part_ticks) in &mut parts {
-                        part_ticks.push((batch.packets.len(), *cause));
-                    }
+                    parts.iter_mut().for_each(|part| part.ticks.push((part.batch.packets.len(), *cause)));
                 }
-                if let Some((batch, _, _)) = parts.get_mut(shard_of(packet) % count) {
-                    batch.push_from(&front.batch.slab, packet);
+                if let Some(part) = parts.get_mut(shard_of(packet) % count) {
+                    part.batch.push_from(&front.batch.slab, packet);
                 }
             }
             for (_, cause) in ticks {
-                for (batch, _, part_ticks) in &mut parts {
-                    part_ticks.push((batch.packets.len(), *cause));
-                }
+                parts.iter_mut().for_each(|part| part.ticks.push((part.batch.packets.len(), *cause)));
             }
         }
         // Room first: never more epochs in flight than the channels hold, so that no send below can block for ever.
@@ -223,9 +221,9 @@ impl Crew {
         while self.open >= CHANNEL_DEPTH {
             stats = self.receive(collector).or(stats);
         }
-        for ((batch, epoch, ticks), sender) in parts.into_iter().zip(&self.work) {
+        for (part, sender) in parts.into_iter().zip(&self.work) {
             // A worker that is gone is noticed when its answer does not come.
-            drop(sender.send(Work { batch, ticks, epoch, snapshot, finish }));
+            drop(sender.send(part));
         }
         self.open += 1;
         if snapshot || finish.is_some() {
