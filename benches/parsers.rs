@@ -53,7 +53,7 @@ fn conversations(criterion: &mut Criterion) {
 fn binary_xml(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("nbfx");
     let limits = Limits::default();
-    for name in ["nmf_getall_2", "nmf_dotnet_2"] {
+    for name in ["nmf_ordinary_0", "nmf_dotnet_2"] {
         let scripts = fixture::all(name);
         let messages: Vec<Vec<u8>> =
             scripts.iter().flat_map(|(_, script)| fixture::envelopes(script, Direction::ToServer)).collect();

@@ -360,7 +360,7 @@ fn the_search_for_a_message_is_linear() {
 fn real_conversations_are_read_to_the_last_exchange() {
     for (name, calls) in [
         ("nmf_getall_1", 1),
-        ("nmf_getall_2", 3),
+        ("nmf_ordinary_0", 3),
         ("nmf_sql_0", 0),
         ("nmf_dotnet_0", 0),
         ("nmf_dotnet_2", 0),

@@ -23,8 +23,7 @@ fn replayed(name: &str) -> Flow {
 fn attacks_are_told_as_the_manifest_of_the_captures_states() {
     for (name, expected) in [
         ("nmf_getall_1", &[(9_401_001, 1), (9_401_003, 1)][..]),
-        // Named after its place in the capture, not after what it says: it is the other dump of the same file.
-        ("nmf_ordinary_0", &[(9_401_001, 1), (9_401_003, 1)]),
+        ("nmf_getall_0", &[(9_401_001, 1), (9_401_003, 1)]),
         ("nmf_sql_0", &[(9_401_004, 1), (9_401_005, 1)]),
         ("nmf_dotnet_1", &[(9_401_001, 1), (9_401_003, 1)]),
         ("nmf_dotnet_2", &[(9_401_001, 1), (9_401_002, 1), (9_401_003, 2)]),
@@ -42,7 +41,7 @@ fn attacks_are_told_as_the_manifest_of_the_captures_states() {
 
 #[test]
 fn ordinary_work_and_mere_mentions_are_silent() {
-    for name in ["nmf_getall_2", "nmf_mention_0", "nmf_mention_1", "nmf_tls12_0", "nmf_tls12_1", "remoting_0"] {
+    for name in ["nmf_ordinary_0", "nmf_mention_0", "nmf_mention_1", "nmf_tls12_0", "nmf_tls12_1", "remoting_0"] {
         let flow = replayed(name);
         assert_eq!(flow.exploits(), [], "{name}");
         assert!(flow.out.findings.is_empty(), "{name}: {:?}", flow.out.findings);
@@ -54,6 +53,18 @@ fn every_conversation_with_the_service_teaches_the_role_and_no_other_does() {
     for name in backstop_protocols::testing::fixture_names().unwrap() {
         assert_eq!(replayed(&name).learned(), name.starts_with("nmf_"), "{name}");
     }
+}
+
+#[test]
+fn the_certificate_teaches_the_role_on_any_port_but_from_inside_only() {
+    let learned = |home_net: &str| {
+        let home_net = vec![home_net.parse().unwrap()];
+        let mut flow = Flow::new(DetectConfig { veeam_ports: vec![1], home_net, ..DetectConfig::default() });
+        flow.replay("nmf_tls12_0", 65_536);
+        flow.learned()
+    };
+    assert!(learned("0.0.0.0/0"));
+    assert!(!learned("192.0.2.0/24"));
 }
 
 #[test]
@@ -90,7 +101,7 @@ fn lookups_of_a_flow_are_one_alert_and_their_number_follows() {
 
 #[test]
 fn no_evidence_holds_a_secret() {
-    for name in ["nmf_dotnet_1", "nmf_dotnet_2", "nmf_getall_1", "nmf_ordinary_0"] {
+    for name in ["nmf_dotnet_1", "nmf_dotnet_2", "nmf_getall_1", "nmf_getall_0"] {
         let shown = format!("{:?}", replayed(name).out.findings);
         assert!(!shown.contains("inventedplaceholder") && !shown.contains("invented-placeholder"), "{name}");
     }
