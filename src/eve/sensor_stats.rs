@@ -35,11 +35,21 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("matches_dropped", scan.matches_dropped),
     ];
     let output = [("lines", written.lines), ("alerts", written.alerts), ("alerts_suppressed", written.suppressed)];
+    let correlator = &written.correlator;
+    let correlator = [
+        ("roles", correlator.roles),
+        ("roles_evicted", correlator.roles_evicted),
+        ("thresholds", correlator.thresholds),
+        ("thresholds_evicted", correlator.thresholds_evicted),
+        ("role_missing", correlator.role_missing),
+        ("repeated", correlator.repeated),
+    ];
     let sensor_stats = BTreeMap::from([
         ("decode", totals.decode.iter().collect()),
         ("stream", totals.workers.streams.iter().collect()),
         ("app", totals.workers.app.iter().collect()),
         ("scan", BTreeMap::from(scan)),
+        ("correlator", BTreeMap::from(correlator)),
         ("output", BTreeMap::from(output)),
     ]);
     let record = Record {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backstop_detectors::{Admit, Correlator, Fact};
+use backstop_detectors::{Admit, Correlator, CorrelatorCounters, Fact};
 
 use super::event::{Epoch, Event, Order};
 use super::settings::Settings;
@@ -23,6 +23,8 @@ pub struct Written {
     pub alerts: u64,
     /// Findings held back by thresholds or for want of a role.
     pub suppressed: u64,
+    /// What the correlator counted.
+    pub correlator: CorrelatorCounters,
 }
 
 /// What is left when all is written.
@@ -145,7 +147,7 @@ impl Collector {
 
     /// Counts so far.
     pub fn written(&self) -> Written {
-        self.written
+        Written { correlator: self.correlator.counters(), ..self.written }
     }
 
     /// Nobody reads what is written any more.

@@ -8,6 +8,7 @@
 //! | short | HTTP exchanges of nine to eleven packets each, about 400,000 packets |
 //! | mix | HTTP, TLS, SMB, DNS and net.tcp at once, some segments again or out of order, about 600,000 packets |
 //! | synflood | 60-byte SYNs from random sources, 1,000,000 packets |
+//! | idle | 1,000,000 connections that exchange some bytes and stay open: for the memory of tracked flows |
 //!
 //! The same arguments give the same bytes.
 #![allow(
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         "short" => short,
         "mix" => mix,
         "synflood" => syn_flood,
+        "idle" => idle,
         _ => return usage(),
     };
     match write(make, path, scale) {
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("usage: generate large|short|mix|synflood FILE [SCALE]");
+    eprintln!("usage: generate large|short|mix|synflood|idle FILE [SCALE]");
     ExitCode::from(2)
 }
 
@@ -210,6 +212,25 @@ fn short(wire: &mut Wire, scale: f64) -> io::Result<()> {
         let segments = talk.script(&traffic::http(rng, body));
         (number <= count).then(|| Flow::tcp(talk, segments))
     })
+}
+
+fn idle(wire: &mut Wire, scale: f64) -> io::Result<()> {
+    let mut rng = wire.rng.clone();
+    for number in 0..scaled(1_000_000.0, scale) {
+        let port = 32_768 + (number % 28_000) as u16;
+        let mut talk = Conversation::new(
+            host(1, number / 28_000, port),
+            host(2, number % 60, 5_000),
+            (rng.word() as u32, rng.word() as u32),
+        );
+        let mut segments = talk.handshake();
+        segments.extend(talk.data(Direction::ToServer, b"hello"));
+        segments.extend(talk.data(Direction::ToClient, b"good day to you"));
+        for segment in &segments {
+            wire.segment(&mut talk, segment, 5)?;
+        }
+    }
+    Ok(())
 }
 
 fn mix(wire: &mut Wire, scale: f64) -> io::Result<()> {
