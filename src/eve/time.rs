@@ -10,19 +10,40 @@ use time::OffsetDateTime;
 #[derive(Clone, Copy, Debug)]
 pub struct Timestamp(pub PacketTime);
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+const LEN: usize = 31;
+
+impl Timestamp {
+    /// Digit by digit: a flow record has three of them, and formatted writing is felt there.
+    fn text(self) -> [u8; LEN] {
         // 2^64 nanoseconds end in the year 2554: always in range.
         let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0.as_nanos())).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let (year, month, day) = (time.year(), u8::from(time.month()), time.day());
-        let (hour, minute, second, micros) = (time.hour(), time.minute(), time.second(), time.microsecond());
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+0000")
+        let mut text = *b"0000-00-00T00:00:00.000000+0000";
+        let mut put = |from: usize, digits: usize, mut value: u32| {
+            for at in text.get_mut(from..from + digits).unwrap_or_default().iter_mut().rev() {
+                *at = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        };
+        put(0, 4, time.year().unsigned_abs());
+        put(5, 2, u32::from(u8::from(time.month())));
+        put(8, 2, u32::from(time.day()));
+        put(11, 2, u32::from(time.hour()));
+        put(14, 2, u32::from(time.minute()));
+        put(17, 2, u32::from(time.second()));
+        put(20, 6, time.microsecond());
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.text()).unwrap_or_default())
     }
 }
 

@@ -24,8 +24,10 @@ pub struct FlowState {
     pub detectors: Vec<Box<dyn Detector>>,
     /// Protocol, once confirmed.
     pub app_proto: Option<AppProto>,
+    /// The stream is ciphertext from here on: the clear part of a handshake is over.
+    pub encrypted: bool,
     /// Where no parser understood the stream.
-    pub undecoded: PerDirection<Undecoded>,
+    undecoded: Option<Box<PerDirection<Undecoded>>>,
     /// Rules already reported: identity and direction.
     reported: Vec<(u64, Direction)>,
     /// Stream offset of the bytes being given to the parsers.
@@ -52,7 +54,8 @@ impl FlowState {
             scans,
             detectors: Vec::new(),
             app_proto: None,
-            undecoded: PerDirection::default(),
+            encrypted: false,
+            undecoded: None,
             reported: Vec::new(),
             offset: PerDirection::default(),
             alerted: false,
@@ -62,6 +65,21 @@ impl FlowState {
             gap_told: PerDirection::default(),
             last_data: backstop_capture::handler::Cause::default(),
         }
+    }
+
+    /// Sync was lost or found where a direction stands now.
+    pub fn in_sync(&mut self, direction: Direction, in_sync: bool) {
+        let offset = *self.offset.get(direction);
+        if in_sync && self.undecoded.is_none() {
+            return;
+        }
+        let undecoded = self.undecoded.get_or_insert_default().get_mut(direction);
+        if in_sync { undecoded.found(offset) } else { undecoded.lost(offset) }
+    }
+
+    /// Whether a byte of the range lies where no parser understood.
+    pub fn is_undecoded(&self, direction: Direction, start: u64, end: u64) -> bool {
+        self.undecoded.as_ref().is_some_and(|undecoded| undecoded.get(direction).touches(start, end))
     }
 
     /// Remembers that a rule was reported; false when it was before, or when the memory is full.
@@ -76,7 +94,7 @@ impl FlowState {
 
 /// Ranges of a stream that no parser understood.
 #[derive(Clone, Debug, Default)]
-pub struct Undecoded {
+struct Undecoded {
     /// Closed ranges, in order.
     ranges: Vec<(u64, u64)>,
     /// Begin of a range that is still open.
@@ -85,12 +103,12 @@ pub struct Undecoded {
 
 impl Undecoded {
     /// Sync is lost from `offset` on.
-    pub fn lost(&mut self, offset: u64) {
+    fn lost(&mut self, offset: u64) {
         self.open.get_or_insert(offset);
     }
 
     /// Sync is found again at `offset`. Past the cap, ranges grow into one: rather scanned than missed.
-    pub fn found(&mut self, offset: u64) {
+    fn found(&mut self, offset: u64) {
         let Some(start) = self.open.take() else { return };
         if self.ranges.len() >= MAX_UNDECODED {
             if let Some(last) = self.ranges.last_mut() {
@@ -102,7 +120,7 @@ impl Undecoded {
     }
 
     /// Whether a byte of the range lies where no parser understood.
-    pub fn touches(&self, start: u64, end: u64) -> bool {
+    fn touches(&self, start: u64, end: u64) -> bool {
         self.open.is_some_and(|open| end > open) || self.ranges.iter().any(|&(from, to)| start < to && from < end)
     }
 }

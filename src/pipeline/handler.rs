@@ -132,8 +132,7 @@ impl<'r> Handler<'r> {
             let understood = found.rule.scope == Scope::Undecoded && state.app_proto.is_some();
             if understood {
                 // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
-                let undecoded = state.undecoded.get(direction);
-                found.strings.retain(|string| undecoded.touches(string.offset, string.offset + string.length));
+                found.strings.retain(|string| state.is_undecoded(direction, string.offset, string.offset + string.length));
             }
             if understood && found.strings.is_empty() {
                 self.counters.matches_out_of_scope += 1;
@@ -168,8 +167,7 @@ impl<'r> Handler<'r> {
             Err(_) => {
                 self.counters.parser_panics += 1;
                 for direction in Direction::BOTH {
-                    let offset = *state.offset.get(direction);
-                    state.undecoded.get_mut(direction).lost(offset);
+                    state.in_sync(direction, false);
                 }
                 let settings = Arc::clone(&self.settings);
                 let told = Told { event: "PARSER_PANIC", direction: Direction::ToServer, app_proto: state.app_proto };
@@ -256,7 +254,12 @@ impl StreamHandler for Handler<'_> {
         if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
             state.scans.get_mut(direction).set_max_depth(None);
         }
-        let scanning = self.scan(flow, state, direction, offset, bytes, cause);
+        // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.
+        let scanning = if state.encrypted && state.driver.is_some() {
+            state.scans.get(direction).interest() == ScanInterest::More
+        } else {
+            self.scan(flow, state, direction, offset, bytes, cause)
+        };
         if scanning || state.driver.is_some() { Interest::Continue } else { Interest::Bypass }
     }
 
@@ -375,7 +378,10 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         if transaction.is_record() {
             self.state.transactions += 1;
-            self.handler.counters.tls_transactions += u64::from(transaction.app_proto() == AppProto::Tls);
+            if transaction.app_proto() == AppProto::Tls {
+                self.handler.counters.tls_transactions += 1;
+                self.state.encrypted = true;
+            }
             let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto };
             self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
         }
@@ -435,8 +441,6 @@ impl Sink for FlowSink<'_, '_> {
     }
 
     fn in_sync(&mut self, _: AppProto, direction: Direction, in_sync: bool) {
-        let offset = *self.state.offset.get(direction);
-        let undecoded = self.state.undecoded.get_mut(direction);
-        if in_sync { undecoded.found(offset) } else { undecoded.lost(offset) }
+        self.state.in_sync(direction, in_sync);
     }
 }

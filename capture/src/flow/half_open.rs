@@ -209,19 +209,22 @@ impl HalfOpenTable {
         if let Ok(occupied) = self.index.find_entry(taken.hash, |&known| known == slot) {
             occupied.remove();
         }
+        // Attempts are mostly answered in their order: what is done with at the front makes room, so that the ring stays as
+        // small as the number of attempts that wait.
+        while self.len > 0 && self.ring.get(self.front).is_some_and(|entry| !entry.live) {
+            self.front = (self.front + 1) % self.max;
+            self.len -= 1;
+        }
+        if self.len == 0 {
+            self.front = 0;
+        }
         Some(taken)
     }
 
     /// Forgets the oldest entry; true when it was still waiting.
     fn pop(&mut self) -> bool {
-        let slot = self.front;
-        let live = self.ring.get(slot).is_some_and(|entry| entry.live);
-        if live {
-            self.remove(u32::try_from(slot).unwrap_or(u32::MAX));
-        }
-        self.front = (self.front + 1) % self.max;
-        self.len -= 1;
-        live
+        // The front is always live: `remove` passes over the rest.
+        self.remove(u32::try_from(self.front).unwrap_or(u32::MAX)).is_some()
     }
 
     /// Forgets what came before `before`; how many were still waiting.
