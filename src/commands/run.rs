@@ -34,6 +34,9 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     // The interface first: no file is made by a start that fails.
     let mut source = Live::open(&live)?;
     let output = session::output(processing.output.as_deref(), &config, Mode::Append)?;
+    if processing.output.is_none() && config.outputs.is_empty() {
+        tracing::warn!("no output was asked for: -o FILE or [[outputs]] writes EVE");
+    }
     tracing::info!("listening on {}", live.interface);
     let mut flags = Flags { reopen: Arc::clone(&signals.reopen) };
     let (end, finished, complete) = session::process(&mut source, &settings, &rules, output, &signals, &mut flags);
