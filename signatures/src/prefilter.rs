@@ -19,7 +19,7 @@ pub(crate) const MAX_LITERAL: usize = 64;
 pub(crate) const MAX_LITERALS: usize = 4096;
 /// What the packed searcher takes.
 const MAX_WINDOWS: usize = 100;
-/// Bytes of a window; the searcher looks at the first four and compares the rest.
+/// Bytes of a window at most; the searcher looks at the first few and compares the rest.
 const MAX_WINDOW: usize = 8;
 /// Bytes that are put into lower case at once.
 const BLOCK: usize = 4096;
@@ -43,11 +43,10 @@ enum Matcher {
     Compact(Box<nfa::contiguous::NFA>),
 }
 
-/// Windows of equal length, so that at any place at most one is found.
+/// A window of each literal, the rarest there is.
 #[derive(Debug)]
 struct Windows {
     searcher: packed::Searcher,
-    length: usize,
     literals: Vec<Vec<u8>>,
     /// For each pattern of the searcher: which literal, and where the window stands in it.
     owners: Vec<Vec<(usize, usize)>>,
@@ -114,10 +113,10 @@ fn automaton(literals: &[Vec<u8>]) -> Option<Matcher> {
 
 impl Windows {
     fn new(literals: &[Vec<u8>]) -> Option<Self> {
-        let length = literals.iter().map(Vec::len).min()?.min(MAX_WINDOW);
         let mut windows: BTreeMap<Vec<u8>, Vec<(usize, usize)>> = BTreeMap::new();
         for (index, literal) in literals.iter().enumerate() {
             let folded = literal.to_ascii_lowercase();
+            let length = folded.len().min(MAX_WINDOW);
             let (at, window) = folded.windows(length).enumerate().min_by_key(|(_, window)| cost(window))?;
             windows.entry(window.to_vec()).or_default().push((index, at));
             if windows.len() > MAX_WINDOWS {
@@ -125,7 +124,13 @@ impl Windows {
             }
         }
         let searcher = packed::Config::new().heuristic_pattern_limits(false).builder().extend(windows.keys()).build()?;
-        Some(Self { searcher, length, literals: literals.to_vec(), owners: windows.into_values().collect() })
+        // Where one window begins with another, the searcher names one of them: the owners of both are asked.
+        let related = |window: &[u8]| {
+            let is_related = |other: &[u8]| other.starts_with(window) || window.starts_with(other);
+            windows.iter().filter(|(other, _)| is_related(other)).flat_map(|(_, owners)| owners).copied().collect()
+        };
+        let owners = windows.keys().map(|window| related(window)).collect();
+        Some(Self { searcher, literals: literals.to_vec(), owners })
     }
 
     /// Looks at the bytes block by block, each in lower case: a copy that the cache holds costs less than the case variants.
@@ -133,7 +138,7 @@ impl Windows {
         let mut block = [0_u8; BLOCK];
         let mut candidates = 0_u32;
         let mut base = 0;
-        while let Some(rest) = bytes.get(base..).filter(|rest| rest.len() >= self.length) {
+        while let Some(rest) = bytes.get(base..).filter(|rest| rest.len() >= MIN_LITERAL) {
             let len = rest.len().min(BLOCK);
             let (Some(folded), Some(original)) = (block.get_mut(..len), rest.get(..len)) else { return true };
             folded.copy_from_slice(original);
@@ -150,8 +155,11 @@ impl Windows {
                 }
                 from = hit.start().saturating_add(1);
             }
+            if len == rest.len() {
+                return false;
+            }
             // A window across the border is looked at again in the next block.
-            base = base.saturating_add(len.saturating_sub(self.length.saturating_sub(1)).max(1));
+            base = base.saturating_add(len.saturating_sub(MAX_WINDOW - 1));
         }
         false
     }
