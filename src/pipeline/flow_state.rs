@@ -17,7 +17,7 @@ pub struct App(pub Option<Box<FlowState>>);
 /// Parsers, scans and detectors of one flow.
 pub struct FlowState {
     /// Parsers; none when no layer wants bytes any more.
-    pub driver: Option<Driver>,
+    pub driver: Option<Box<Driver>>,
     /// Raw-stream scans.
     pub scans: PerDirection<StreamScan>,
     /// Detectors, made at the first transaction.
@@ -48,7 +48,7 @@ pub struct FlowState {
 
 impl FlowState {
     /// A flow of which nothing is known.
-    pub fn new(driver: Option<Driver>, scans: PerDirection<StreamScan>) -> Self {
+    pub fn new(driver: Option<Box<Driver>>, scans: PerDirection<StreamScan>) -> Self {
         Self {
             driver,
             scans,

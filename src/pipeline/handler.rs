@@ -221,7 +221,7 @@ impl<'r> Handler<'r> {
 
     fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
         app.0.get_or_insert_with(|| {
-            let driver = (flow.proto == IpProto::TCP).then(|| Driver::new(self.settings.limits));
+            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::new(self.settings.limits)));
             let scan = || StreamScan::new(self.scanner.rules().limits());
             Box::new(FlowState::new(driver, PerDirection { to_server: scan(), to_client: scan() }))
         })
