@@ -22,6 +22,8 @@ pub const MALFORMED_MESSAGE: &str = "nmf_malformed_message";
 pub const FORBIDDEN_XML: &str = "nmf_forbidden_xml";
 /// A cap of ours on the in-band dictionary was reached.
 pub const DICTIONARY_LIMIT: &str = "nmf_dictionary_limit";
+/// A request whose header alone is longer, or has more elements, than is decoded: no client writes such a one.
+pub const HEADER_LIMIT: &str = "nmf_header_limit";
 /// A request of which a cap of ours left something out.
 pub const REQUEST_CUT: &str = "nmf_request_cut";
 
@@ -40,5 +42,6 @@ pub fn is_violation(name: &str) -> bool {
             | ENVELOPE_TOO_LARGE
             | MALFORMED_MESSAGE
             | FORBIDDEN_XML
+            | HEADER_LIMIT
     )
 }

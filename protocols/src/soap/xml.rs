@@ -37,7 +37,7 @@ struct Builder<'a> {
     root: Option<Element>,
 }
 
-/// Parses a text. Linear in its length; elements keep their local names, namespaces are not resolved.
+/// Parses a text. Linear in its length; elements keep their local names, attributes their prefixes, namespaces are not resolved.
 ///
 /// # Errors
 /// There is no tree, or the text asks for what is forbidden.
@@ -138,7 +138,8 @@ impl Builder<'_> {
             if key.as_namespace_binding().is_some() {
                 continue;
             }
-            let key = String::from_utf8_lossy(key.local_name().as_ref()).into_owned();
+            // With its prefix, where it has one: `x:Method` is another attribute than `Method`.
+            let key = String::from_utf8_lossy(key.as_ref()).into_owned();
             let value = unescape(&String::from_utf8_lossy(&attribute.value));
             self.spend(key.len() + value.len());
             element.attributes.push((key, value));
@@ -181,15 +182,19 @@ impl Builder<'_> {
     }
 }
 
+/// Bytes of a reference: a number may begin with any number of zeros, within reason.
+const MAX_REFERENCE: usize = 256;
+
 /// References in an attribute value; one that is not predefined stays as it is written.
-fn unescape(value: &str) -> String {
+pub fn unescape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find('&') {
         let (before, reference) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.push_str(before);
-        let resolved = reference.get(1..).and_then(|body| body.get(..body.len().min(12))).and_then(|body| {
-            let (name, _) = body.split_once(';')?;
+        let resolved = reference.get(1..).and_then(|body| {
+            let end = body.bytes().take(MAX_REFERENCE).position(|byte| byte == b';')?;
+            let name = body.get(..end)?;
             let character = match name.strip_prefix('#') {
                 Some(number) => number
                     .strip_prefix('x')
@@ -225,6 +230,9 @@ mod tests {
             parse("<?xml version='1.0'?><a x='1 &lt; &#x32;'><b:c>t&amp;u<![CDATA[<v>]]></b:c><d/></a>", &Limits::default())
                 .unwrap();
         assert_eq!(tree.root.attribute("x"), Some("1 < 2"));
+        let zeros =
+            parse("<a p:x='decoy' x='&#0000000000067;&#x00000000000041;'>&#000000000066;</a>", &Limits::default()).unwrap();
+        assert_eq!((zeros.root.attribute("x"), zeros.root.text().as_str()), (Some("CA"), "B"));
         assert_eq!(tree.root.child("c").unwrap().text(), "t&u<v>");
         assert!(tree.root.child("d").is_some() && !tree.truncated);
     }

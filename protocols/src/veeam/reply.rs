@@ -33,7 +33,9 @@ pub fn decode(message: &Message, limits: &Limits) -> Reply {
 
 /// [XML Schema] 2.6.2: `xsi:nil`.
 fn is_nil(element: &Element) -> bool {
-    matches!(element.attribute("nil"), Some("true" | "1"))
+    let is_nil =
+        |(name, value): &(String, String)| name.rsplit(':').next() == Some("nil") && matches!(value.as_str(), "true" | "1");
+    element.attributes.iter().any(is_nil)
 }
 
 /// `<CommonInvokeRetVal><Params><Param ParamName="retVal" ParamValue="…"/>`: empty where no parameter has a value.

@@ -28,9 +28,12 @@ pub struct Call {
     pub scope: Option<String>,
     /// The operation's own method argument.
     pub method: Option<String>,
+    /// Further methods that the call names: a doubled argument, an inner specification, or what a specification that cannot be
+    /// read as a tree says. Which of them the service takes is not known.
+    pub more_methods: Vec<String>,
     /// The `RemoteInvokeSpec` inside the parameters, where there is one.
     pub spec: Option<Spec>,
-    /// Text of an `SqlCommand` element, unescaped, bounded.
+    /// Text of the `SqlCommand` elements, unescaped, bounded; several are lines of it.
     pub sql: Option<String>,
     /// Something was left out: a cap was reached or bytes are missing.
     pub truncated: bool,
@@ -96,7 +99,7 @@ impl Call {
     pub fn effective_methods(&self) -> impl Iterator<Item = &str> {
         let own = self.method.as_deref();
         let inner = self.spec.as_ref().and_then(|spec| spec.method.as_deref()).filter(|inner| Some(*inner) != own);
-        own.into_iter().chain(inner)
+        own.into_iter().chain(inner).chain(self.more_methods.iter().map(String::as_str))
     }
 
     /// Ids asked for: the readable values of the parameters.
@@ -118,6 +121,9 @@ impl Call {
                 fields
                     .set("params", spec.params.iter().map(|param| param.fields().into()).collect::<Vec<backstop_types::Value>>());
             }
+        }
+        if !self.more_methods.is_empty() {
+            fields.set("more_methods", self.more_methods.clone());
         }
         fields.set_some("sql", self.sql.clone());
         if self.truncated {
