@@ -135,6 +135,10 @@ pub fn brief(call: &Call) -> Fields {
     fields.set_some("spec_scope", inner_scope.filter(|inner| call.scope.as_deref().is_some_and(|own| own != *inner)).map(text));
     fields
         .set_some("spec_method", inner_method.filter(|inner| call.method.as_deref().is_some_and(|own| own != *inner)).map(text));
+    if !call.more_methods.is_empty() {
+        let more: Vec<String> = call.more_methods.iter().take(MAX_PARAMS).map(|method| text(method)).collect();
+        fields.set("more_methods", more);
+    }
     fields
 }
 

@@ -386,3 +386,19 @@ fn a_preamble_of_another_version_is_recognised_in_any_pieces() {
     assert!(testing::run(&script).anomalies().contains(&"nmf_bad_version"));
     testing::assert_every_segmentation_is_equal(&script);
 }
+
+#[test]
+fn a_header_that_reaches_a_cap_alone_is_a_violation() {
+    // Envelope, Header, then one text after the other in an element: 40 bytes of names, 200 KB of junk.
+    let mut message = vec![0x00, 0x56, 0x02, 0x56, 0x08, 0x40, 0x01, b'j'];
+    for _ in 0..800 {
+        message.extend([0x98, 250]);
+        message.extend([b'x'; 250]);
+    }
+    message.push(0x01);
+    let mut script = open();
+    script.push((UP, envelope(&message)));
+    let recorder = run(&script);
+    assert!(recorder.anomalies().contains(&anomaly::HEADER_LIMIT), "{:?}", recorder.anomalies());
+    assert!(super::is_violation(anomaly::HEADER_LIMIT));
+}

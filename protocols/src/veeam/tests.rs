@@ -210,3 +210,58 @@ fn real_attacks_are_read_with_method_reply_and_number_of_credentials() {
         assert!(calls(name).iter().all(|call| !shown(call, &["method"]).starts_with("CredentialsDbScope")), "{name}");
     }
 }
+
+/// Every method that a request names, wherever a service might look for it.
+fn methods(parameters: &str, change: impl FnOnce(&mut Message)) -> Vec<String> {
+    let mut message = invoke("Harmless", parameters);
+    change(&mut message);
+    let call = super::call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap();
+    call.effective_methods().map(str::to_owned).collect()
+}
+
+fn sql(parameters: &str) -> String {
+    let message = invoke("GetDataTable", parameters);
+    super::call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap().sql.unwrap_or_default()
+}
+
+#[test]
+fn a_decoy_before_the_method_does_not_hide_it() {
+    let wanted = |found: Vec<String>| assert!(found.iter().any(|method| method == "Wanted"), "{found:?}");
+    wanted(methods("", |message| message.body.as_mut().unwrap().children.push(text("Method", "Wanted"))));
+    wanted(methods("<RemoteInvokeSpec x:Method='Decoy' Method='Wanted'/>", |_| {}));
+    wanted(methods("<RemoteInvokeSpec Method='&#x0000000000057;anted'/>", |_| {}));
+    wanted(methods("<RemoteInvokeSpec Method='Decoy'><RemoteInvokeSpec Method='Wanted'/></RemoteInvokeSpec>", |_| {}));
+    wanted(methods("<RemoteInvokeSpec/>", |message| {
+        message.body.as_mut().unwrap().children.push(text("parameters", "<RemoteInvokeSpec Method='Wanted'/>"));
+    }));
+    let junk = "a='1' ".repeat(9_000);
+    wanted(methods(&format!("<RemoteInvokeSpec {junk} Method=\"Wanted\"/>"), |_| {}));
+    wanted(methods("<!DOCTYPE r [<!ENTITY e 'x'>]><RemoteInvokeSpec Method = 'Wanted'/>", |_| {}));
+}
+
+#[test]
+fn every_sql_command_of_a_specification_counts() {
+    let spec = |inner: &str| {
+        format!("<RemoteInvokeSpec><DbGetDataTableRemoteInvokeSpec>{inner}</DbGetDataTableRemoteInvokeSpec></RemoteInvokeSpec>")
+    };
+    assert_eq!(sql(&spec("<SqlCommand>SELECT 1</SqlCommand><SqlCommand>EXEC b</SqlCommand>")), "SELECT 1\nEXEC b");
+    assert_eq!(sql(&spec("<SqlCommand Text='SELECT 1'>EXEC b</SqlCommand>")), "SELECT 1\nEXEC b");
+    let comments = "<!---->".repeat(9_000);
+    assert_eq!(sql(&spec(&format!("{comments}<SqlCommand>EXEC &apos;b&apos;</SqlCommand>"))), "EXEC 'b'");
+}
+
+/// In a whole tree the words in values are values.
+#[test]
+fn a_mention_in_a_whole_specification_names_no_method() {
+    let found = methods(
+        "<RemoteInvokeSpec Method='Own'><Params><Param ParamValue=\"Method='Other'\"/></Params></RemoteInvokeSpec>",
+        |_| {},
+    );
+    assert_eq!(found, ["Harmless", "Own"]);
+}
+
+#[test]
+fn a_document_type_in_a_specification_is_a_violation() {
+    let (_, recorder) = exchange(&invoke("m", "<!DOCTYPE r [<!ENTITY e 'x'>]><RemoteInvokeSpec Method='&e;'/>"), None);
+    assert_eq!(recorder.anomalies(), [crate::nmf::anomaly::FORBIDDEN_XML]);
+}
