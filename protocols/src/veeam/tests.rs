@@ -215,13 +215,13 @@ fn real_attacks_are_read_with_method_reply_and_number_of_credentials() {
 fn methods(parameters: &str, change: impl FnOnce(&mut Message)) -> Vec<String> {
     let mut message = invoke("Harmless", parameters);
     change(&mut message);
-    let call = super::call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap();
+    let call = call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap();
     call.effective_methods().map(str::to_owned).collect()
 }
 
 fn sql(parameters: &str) -> String {
     let message = invoke("GetDataTable", parameters);
-    super::call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap().sql.unwrap_or_default()
+    call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap().sql.unwrap_or_default()
 }
 
 #[test]
