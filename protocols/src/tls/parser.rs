@@ -8,7 +8,7 @@ use super::ja3::Ja3;
 use super::record::{self, ContentType, HEADER, Header, HeaderError, MAX_PLAINTEXT, Search};
 use super::transaction::{Alert, Facts, MAX_SIZES, Stage, TLS13, Transaction};
 use super::{certificate, hello, ja4};
-use crate::contract::{Advance, Anomaly, Limits, ParseError, Parser, Sink};
+use crate::contract::{Advance, Anomaly, ParseError, Parser, Sink, Surroundings};
 use crate::registry::AppProto;
 
 /// The longest handshake message that is decoded; hellos and chains of real services have some KiB.
@@ -68,7 +68,8 @@ pub struct TlsParser {
 }
 
 impl TlsParser {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(around: &Surroundings) -> Self {
+        let limits = &around.limits;
         Self {
             max_message: MAX_MESSAGE.min(limits.max_message),
             max_record: limits.max_buffer,
