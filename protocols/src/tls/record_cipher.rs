@@ -74,9 +74,9 @@ fn aead(bulk: Bulk, key: &[u8]) -> Option<Box<dyn Aead>> {
     match bulk {
         Bulk::Gcm(16) => new::<Aes128Gcm>(key),
         Bulk::Gcm(32) => new::<Aes256Gcm>(key),
-        Bulk::Ccm(16, 16) => new::<Ccm<Aes128, consts::U16, consts::U12>>(key),
+        Bulk::Ccm(16, 16) => new::<Ccm<Aes128, U16, consts::U12>>(key),
         Bulk::Ccm(16, 8) => new::<Ccm<Aes128, consts::U8, consts::U12>>(key),
-        Bulk::Ccm(32, 16) => new::<Ccm<Aes256, consts::U16, consts::U12>>(key),
+        Bulk::Ccm(32, 16) => new::<Ccm<Aes256, U16, consts::U12>>(key),
         Bulk::Ccm(32, 8) => new::<Ccm<Aes256, consts::U8, consts::U12>>(key),
         Bulk::ChaCha => new::<ChaCha20Poly1305>(key),
         _ => None,

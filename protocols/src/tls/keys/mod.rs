@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 pub use log::{KeyLogReport, Label};
 pub use ring::{KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
-pub use rsa::{KeyError, RsaKey};
+pub use rsa::KeyError;
 
 /// Secret bytes: zeroed when dropped, shared rather than copied.
 pub type SharedSecret = Arc<Secret<Zeroizing<Vec<u8>>>>;

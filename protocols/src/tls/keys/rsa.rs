@@ -3,7 +3,7 @@
 use std::fmt;
 
 use data_encoding::BASE64;
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey as _;
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::traits::PublicKeyParts as _;
@@ -47,7 +47,7 @@ impl std::error::Error for KeyError {}
 
 /// An RSA private key. The numbers are zeroed when it is dropped (by the `rsa` crate).
 pub struct RsaKey {
-    key: RsaPrivateKey,
+    key: PrivateKey,
     modulus: Vec<u8>,
 }
 
@@ -65,13 +65,13 @@ impl RsaKey {
         }
         let key = match private_key_block(pem_or_der)? {
             Some((label, der)) => match label {
-                b"RSA PRIVATE KEY" => RsaPrivateKey::from_pkcs1_der(&der).map_err(|_| KeyError::BadKey)?,
+                b"RSA PRIVATE KEY" => PrivateKey::from_pkcs1_der(&der).map_err(|_| KeyError::BadKey)?,
                 b"ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
                 b"PRIVATE KEY" => from_pkcs8(&der)?,
                 _ => return Err(KeyError::NotRsa),
             },
             // SEQUENCE: DER, or nothing at all.
-            None if pem_or_der.first() == Some(&0x30) => match RsaPrivateKey::from_pkcs1_der(pem_or_der) {
+            None if pem_or_der.first() == Some(&0x30) => match PrivateKey::from_pkcs1_der(pem_or_der) {
                 Ok(key) => key,
                 Err(_) => from_pkcs8(pem_or_der)?,
             },
@@ -90,15 +90,16 @@ impl RsaKey {
 
     /// The premaster secret of a ClientKeyExchange. Bad padding gives random bytes, not an error (that is how the `rsa`
     /// crate keeps padding secret): those are rarely 48 with the right version, and else the first record tells.
-    pub(in super::super) fn premaster(&self, encrypted: &[u8], version: u16) -> Option<Zeroizing<Vec<u8>>> {
+    pub(in super::super) fn premaster(&self, encrypted: &[u8], versions: &[u16]) -> Option<Zeroizing<Vec<u8>>> {
         // Not blinded: nobody can time a sensor that answers nothing.
         let premaster = Zeroizing::new(self.key.pkcs1v15_decrypt(encrypted).ok()?);
-        (premaster.len() == 48 && premaster.starts_with(&version.to_be_bytes())).then_some(premaster)
+        let fits = versions.iter().any(|version| premaster.starts_with(&version.to_be_bytes()));
+        (premaster.len() == 48 && fits).then_some(premaster)
     }
 }
 
-fn from_pkcs8(der: &[u8]) -> Result<RsaPrivateKey, KeyError> {
-    RsaPrivateKey::from_pkcs8_der(der).map_err(|_| {
+fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
+    PrivateKey::from_pkcs8_der(der).map_err(|_| {
         // 1.2.840.113549.1.1.1, rsaEncryption (RFC 8017 appendix A.1).
         let rsa = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
         let head = der.get(..64).unwrap_or(der);
