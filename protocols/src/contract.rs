@@ -1,7 +1,10 @@
 //! What a protocol is to the rest: the parser trait, its answers, and where its results go.
 
+use std::sync::Arc;
+
 use backstop_types::Direction;
 
+use crate::tls::KeyRing;
 use crate::{AppProto, Transaction};
 
 /// Caps on what one flow's parsers may hold. Every one is configurable and counted when it bites.
@@ -25,6 +28,8 @@ pub struct Limits {
     pub max_pending: usize,
     /// Protocols nested in one flow (NMF, TLS, NMF is three).
     pub max_layers: usize,
+    /// Encrypted bytes of a session, both directions, that wait for keys. Above it the session stays closed.
+    pub max_undecrypted: usize,
 }
 
 impl Default for Limits {
@@ -39,8 +44,18 @@ impl Default for Limits {
             max_dictionary_bytes: 256 * 1024,
             max_pending: 256,
             max_layers: 6,
+            max_undecrypted: 1024 * 1024,
         }
     }
+}
+
+/// What the parsers of a flow are given.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// Caps.
+    pub limits: Limits,
+    /// Keys for what is encrypted. Without a ring nothing is kept for later, and bulk data costs nothing.
+    pub keys: Option<Arc<KeyRing>>,
 }
 
 /// What a parser did with the bytes it was given.
@@ -124,8 +139,13 @@ pub trait Sink {
     fn anomaly(&mut self, anomaly: Anomaly);
     /// Decoded bytes to scan.
     fn content(&mut self, content: Content<'_>);
-    /// Bytes that a wrapping protocol unwrapped (TLS with keys): they go to the parser inside it.
+    /// Bytes that a wrapping protocol unwrapped (TLS with keys): they go to the parser inside it, in the order in which they
+    /// are given, and then outwards: the sink of the sensor gets those of every layer.
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]);
+    /// Unwrapped bytes are missing here; `None`: nobody knows how many.
+    fn plaintext_gap(&mut self, _direction: Direction, _len: Option<u64>) {}
+    /// The wrapping protocol says that its sender has ended this direction; the stream itself may go on.
+    fn plaintext_end(&mut self, _direction: Direction) {}
     /// The flow's protocol is now known for sure (both sides, or one side beyond doubt). What a layer says
     /// that is wrapped around one that is known already goes no further: the innermost names the flow.
     fn confirmed(&mut self, app_proto: AppProto);
@@ -151,6 +171,23 @@ pub trait Parser: Send {
 
     /// This direction has ended; `left` are bytes that were never consumed.
     fn close(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink);
+
+    /// Time has passed, perhaps keys have come: a parser that waits looks again. Cheap when nothing has changed.
+    fn poll(&mut self, _out: &mut dyn Sink) {}
+
+    /// It holds bytes that it can read when keys come. It may still wait when both directions have ended; what comes last
+    /// (an end of session, the ends of the layer inside) is then put off.
+    fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// No keys will come: what is left to say is said now.
+    fn stop_waiting(&mut self, _out: &mut dyn Sink) {}
+
+    /// Bytes it holds of its own, beside those that were not consumed.
+    fn held(&self) -> usize {
+        0
+    }
 }
 
 /// How sure a probe is.
@@ -175,5 +212,5 @@ pub struct Protocol {
     /// Recognises the protocol by the first bytes of one direction.
     pub probe: fn(Direction, &[u8]) -> Probe,
     /// A parser for a new flow.
-    pub parser: fn(&Limits) -> Box<dyn Parser>,
+    pub parser: fn(&Surroundings) -> Box<dyn Parser>,
 }

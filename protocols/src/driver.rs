@@ -4,18 +4,23 @@
 //! ```text
 //! stream ─► layer 0 ─► layer 1 ─► …      NMF: [Nmf]      after its upgrade: [Tls, Nmf]
 //! ```
-//! A layer that is done with a direction lets its bytes through to the next. Invariant: a direction's buffer is empty
-//! unless its parser asked for more than there was.
+//! A layer that is done with a direction lets its bytes through to the next. What a layer unwraps goes to the next, too, in
+//! the order in which it was unwrapped; where there is none yet, one is put there that probes. Invariant: a direction's buffer
+//! is empty unless its parser asked for more than there was.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use backstop_types::{Direction, PerDirection};
 
-use crate::contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Sink};
+use crate::contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Sink, Surroundings};
 use crate::registry::{AppProto, PROTOCOLS, Transaction};
+use crate::tls::KeyRing;
 
 /// Bytes looked at before a flow is given up as unknown.
 const MAX_PROBE: usize = 512;
-/// Unwrapped bytes that one call may hand inwards.
-const MAX_PLAINTEXT: usize = 1024 * 1024;
+/// A gap of a length that nobody knows: longer than any message, so that no parser believes to know where it ends.
+const UNKNOWN_GAP: u64 = 1 << 40;
 
 /// One direction of a layer.
 #[derive(Default)]
@@ -50,12 +55,16 @@ struct Layer {
 }
 
 impl Layer {
-    fn new(app_proto: Option<AppProto>, limits: &Limits) -> Self {
+    fn new(app_proto: Option<AppProto>, around: &Surroundings) -> Self {
         let state = match app_proto {
-            Some(known) => State::Parsing((known.protocol().parser)(limits)),
+            Some(known) => State::Parsing((known.protocol().parser)(around)),
             None => State::Probing,
         };
         Self { app_proto, state, lanes: PerDirection::default(), confirmed: None }
+    }
+
+    fn is_waiting(&self) -> bool {
+        matches!(&self.state, State::Parsing(parser) if parser.is_waiting())
     }
 
     fn dead() -> Self {
@@ -66,20 +75,32 @@ impl Layer {
 /// The parsers of one flow, outermost first.
 pub struct Driver {
     layers: Vec<Layer>,
-    limits: Limits,
+    around: Surroundings,
 }
 
 impl Driver {
     /// A flow of which nothing is known.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { layers: vec![Layer::new(None, &limits)], limits }
+        Self::with_keys(limits, None)
+    }
+
+    /// A flow of which nothing is known, and keys for what may be encrypted in it.
+    #[must_use]
+    pub fn with_keys(limits: Limits, keys: Option<Arc<KeyRing>>) -> Self {
+        Self::with_surroundings(None, Surroundings { limits, keys })
     }
 
     /// A flow whose outermost protocol is known (tests, fuzzing, nested streams).
     #[must_use]
     pub fn with_protocol(app_proto: AppProto, limits: Limits) -> Self {
-        Self { layers: vec![Layer::new(Some(app_proto), &limits)], limits }
+        Self::with_surroundings(Some(app_proto), Surroundings { limits, keys: None })
+    }
+
+    /// A flow whose outermost protocol may be known, and all that its parsers are given.
+    #[must_use]
+    pub fn with_surroundings(app_proto: Option<AppProto>, around: Surroundings) -> Self {
+        Self { layers: vec![Layer::new(app_proto, &around)], around }
     }
 
     /// The protocol that names the flow: what the innermost layer that confirmed anything confirmed last. A layer around
@@ -107,10 +128,70 @@ impl Driver {
         self.layers.iter().any(|layer| matches!(layer.state, State::Probing))
     }
 
-    /// Bytes held for parsers, all layers.
+    /// Bytes held for parsers and by them, all layers.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.layers.iter().map(|layer| layer.lanes.to_server.buffer.capacity() + layer.lanes.to_client.buffer.capacity()).sum()
+        let held = |layer: &Layer| match &layer.state {
+            State::Parsing(parser) => parser.held(),
+            State::Probing | State::Dead => 0,
+        };
+        self.layers
+            .iter()
+            .map(|layer| layer.lanes.to_server.buffer.capacity() + layer.lanes.to_client.buffer.capacity() + held(layer))
+            .sum()
+    }
+
+    /// A layer holds bytes that it can read when keys come: worth a [`Driver::poll`] now and then, and worth keeping for a
+    /// while after both directions were closed.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.layers.iter().any(Layer::is_waiting)
+    }
+
+    /// Time has passed: layers that wait for keys look again. Costs a comparison when nothing was added.
+    pub fn poll(&mut self, out: &mut dyn Sink) {
+        self.each_layer(out, |parser, out| parser.poll(out));
+    }
+
+    /// No keys will come any more: what waited is given up, and what was put off (the end of a session, the ends of the layers
+    /// inside) is told. To be called before a driver that [is waiting](Driver::is_waiting) is dropped.
+    pub fn stop_waiting(&mut self, out: &mut dyn Sink) {
+        self.each_layer(out, |parser, out| parser.stop_waiting(out));
+    }
+
+    fn each_layer(&mut self, out: &mut dyn Sink, mut call: impl FnMut(&mut dyn Parser, &mut dyn Sink)) {
+        let mut level = 0;
+        while level < self.layers.len() {
+            let names = self.names_flow(level);
+            let Some(layer) = self.layers.get_mut(level) else { return };
+            let waited = layer.is_waiting();
+            if let State::Parsing(parser) = &mut layer.state {
+                let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
+                call(parser.as_mut(), &mut inner);
+                let plain = inner.plain;
+                self.after_call(level, plain, waited, out);
+            }
+            level += 1;
+        }
+    }
+
+    /// What a call of a layer's parser brings about further inside.
+    fn after_call(&mut self, level: usize, plain: Plain, waited: bool, out: &mut dyn Sink) {
+        self.hand_inwards(level, plain, out);
+        self.close_behind(level, waited, out);
+    }
+
+    /// The ends of a layer that waited reach the next one when it does no more.
+    fn close_behind(&mut self, level: usize, waited: bool, out: &mut dyn Sink) {
+        let Some(layer) = self.layers.get(level) else { return };
+        if !waited || layer.is_waiting() {
+            return;
+        }
+        for direction in Direction::BOTH {
+            if self.layers.get(level).is_some_and(|layer| layer.lanes.get(direction).closed) {
+                self.close_from(level + 1, direction, out);
+            }
+        }
     }
 
     /// The next contiguous bytes of a direction.
@@ -120,7 +201,11 @@ impl Driver {
 
     /// Bytes of a direction are missing.
     pub fn gap(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) {
-        let Some(level) = self.entry(0, direction) else { return };
+        self.gap_from(0, direction, len, out);
+    }
+
+    fn gap_from(&mut self, from: usize, direction: Direction, len: u64, out: &mut dyn Sink) {
+        let Some(level) = self.entry(from, direction) else { return };
         let names = self.names_flow(level);
         let Some(layer) = self.layers.get_mut(level) else { return };
         let lane = layer.lanes.get_mut(direction);
@@ -136,9 +221,10 @@ impl Driver {
             // A first message with a hole in it cannot be recognised; the other direction still may be.
             State::Probing => {
                 lane.through = true;
-                lane.missed += missing + left.len() as u64;
+                lane.missed = lane.missed.saturating_add(missing).saturating_add(left.len() as u64);
             }
             State::Parsing(parser) => {
+                let waited = parser.is_waiting();
                 let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
                 let answer = parser.gap(direction, &left, missing, &mut inner);
                 let plain = inner.plain;
@@ -153,29 +239,37 @@ impl Driver {
                     }
                     Err(error) => self.give_up(level, direction, error, out),
                 }
-                self.hand_inwards(level, plain, out);
+                self.after_call(level, plain, waited, out);
             }
             State::Dead => {}
         }
     }
 
-    /// A direction has ended.
+    /// A direction has ended. A layer that waits for keys keeps the end to itself, see [`Driver::is_waiting`].
     pub fn close(&mut self, direction: Direction, out: &mut dyn Sink) {
-        for level in 0..self.layers.len() {
+        self.close_from(0, direction, out);
+    }
+
+    fn close_from(&mut self, from: usize, direction: Direction, out: &mut dyn Sink) {
+        let mut level = from;
+        while level < self.layers.len() {
             let names = self.names_flow(level);
             let Some(layer) = self.layers.get_mut(level) else { return };
             let lane = layer.lanes.get_mut(direction);
-            if std::mem::replace(&mut lane.closed, true) || lane.through {
-                continue;
+            if !std::mem::replace(&mut lane.closed, true) && !lane.through {
+                let left = std::mem::take(&mut lane.buffer);
+                if let State::Parsing(parser) = &mut layer.state {
+                    let waited = parser.is_waiting();
+                    let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
+                    parser.close(direction, &left, &mut inner);
+                    let plain = inner.plain;
+                    self.after_call(level, plain, waited, out);
+                }
             }
-            let left = std::mem::take(&mut lane.buffer);
-            let mut plain = PerDirection::default();
-            if let State::Parsing(parser) = &mut layer.state {
-                let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
-                parser.close(direction, &left, &mut inner);
-                plain = inner.plain;
+            if self.layers.get(level).is_some_and(Layer::is_waiting) {
+                return;
             }
-            self.hand_inwards(level, plain, out);
+            level += 1;
         }
     }
 
@@ -278,6 +372,7 @@ impl Driver {
             if rest.is_empty() {
                 return Outcome::Left(used);
             }
+            let waited = parser.is_waiting();
             let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
             let answer = parser.advance(direction, rest, &mut inner);
             let plain = inner.plain;
@@ -293,7 +388,7 @@ impl Driver {
                     // A parser that wants what it has would be called forever.
                     stalled = need <= rest.len().saturating_sub(consumed);
                     if !stalled {
-                        self.hand_inwards(level, plain, out);
+                        self.after_call(level, plain, waited, out);
                         return Outcome::Left(used);
                     }
                 }
@@ -317,7 +412,7 @@ impl Driver {
                 }
                 Err(error) => {
                     self.give_up(level, direction, error, out);
-                    self.hand_inwards(level, plain, out);
+                    self.after_call(level, plain, waited, out);
                     return Outcome::Left(bytes.len());
                 }
             }
@@ -325,7 +420,7 @@ impl Driver {
                 self.give_up(level, direction, ParseError { offset: used, event: "parser_stalled" }, out);
                 return Outcome::Left(bytes.len());
             }
-            self.hand_inwards(level, plain, out);
+            self.after_call(level, plain, waited, out);
             if moved {
                 return Outcome::Moved(used);
             }
@@ -334,7 +429,7 @@ impl Driver {
 
     /// Keeps unconsumed bytes, within the cap.
     fn keep(&mut self, level: usize, direction: Direction, rest: Vec<u8>, out: &mut dyn Sink) {
-        let max = self.limits.max_buffer;
+        let max = self.around.limits.max_buffer;
         let Some(layer) = self.layers.get_mut(level) else { return };
         let lane = layer.lanes.get_mut(direction);
         if rest.len().max(lane.need) > max {
@@ -350,7 +445,7 @@ impl Driver {
         if both && self.layers.len() > level + 1 {
             return;
         }
-        let next = if self.layers.len() < self.limits.max_layers { Layer::new(to, &self.limits) } else { Layer::dead() };
+        let next = if self.layers.len() < self.around.limits.max_layers { Layer::new(to, &self.around) } else { Layer::dead() };
         self.layers.insert(level + 1, next);
     }
 
@@ -365,7 +460,7 @@ impl Driver {
             return;
         }
         let mut outer = match within {
-            Some(_) if self.layers.len() < self.limits.max_layers => Layer::new(within, &self.limits),
+            Some(_) if self.layers.len() < self.around.limits.max_layers => Layer::new(within, &self.around),
             _ => Layer::dead(),
         };
         outer.lanes.get_mut(direction.reverse()).through = true;
@@ -381,20 +476,30 @@ impl Driver {
             }
         }
         layer.state = State::Dead;
-        layer.lanes = PerDirection::default();
+        for each in Direction::BOTH {
+            let lane = layer.lanes.get_mut(each);
+            *lane = Lane { closed: lane.closed, ..Lane::default() };
+        }
     }
 
-    fn hand_inwards(&mut self, level: usize, plain: PerDirection<Vec<u8>>, out: &mut dyn Sink) {
-        if !plain.to_server.is_empty() {
-            self.feed(level + 1, Direction::ToServer, &plain.to_server, out);
-        }
-        if !plain.to_client.is_empty() {
-            self.feed(level + 1, Direction::ToClient, &plain.to_client, out);
+    /// Hands what a layer unwrapped to the next one, which begins by probing if it is not there yet.
+    fn hand_inwards(&mut self, level: usize, plain: Plain, out: &mut dyn Sink) {
+        for run in plain.runs {
+            match run {
+                Run::Bytes(direction, range) => {
+                    if self.layers.len() <= level + 1 {
+                        let room = self.layers.len() < self.around.limits.max_layers;
+                        self.layers.push(if room { Layer::new(None, &self.around) } else { Layer::dead() });
+                    }
+                    self.feed(level + 1, direction, plain.bytes.get(range).unwrap_or_default(), out);
+                }
+                Run::Gap(direction, len) => self.gap_from(level + 1, direction, len, out),
+                Run::End(direction) => self.close_from(level + 1, direction, out),
+            }
         }
     }
 
     fn probe(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
-        let limits = self.limits;
         let Some(layer) = self.layers.get_mut(level) else { return };
         let lane = layer.lanes.get_mut(direction);
         // Probing looks at a bounded head; in the usual case the first segment decides without a copy.
@@ -408,7 +513,7 @@ impl Driver {
         let more = more && seen.len() < MAX_PROBE;
         match found {
             Some(app_proto) => {
-                *layer = Layer { lanes: std::mem::take(&mut layer.lanes), ..Layer::new(Some(app_proto), &limits) };
+                *layer = Layer { lanes: std::mem::take(&mut layer.lanes), ..Layer::new(Some(app_proto), &self.around) };
                 // What one side could not tell, the other just did: both belong to this layer.
                 layer.lanes.to_server.through = false;
                 layer.lanes.to_client.through = false;
@@ -433,7 +538,7 @@ impl Driver {
                     let seen = seen.len() as u64;
                     let lane = layer.lanes.get_mut(direction);
                     lane.through = true;
-                    lane.missed += seen;
+                    lane.missed = lane.missed.saturating_add(seen);
                 }
             }
         }
@@ -442,7 +547,8 @@ impl Driver {
     /// Bytes that no layer took: should the other direction tell what this flow is, its parser must know of them.
     fn note_missed(&mut self, direction: Direction, len: usize) {
         if let Some(Layer { state: State::Probing, lanes, .. }) = self.layers.last_mut() {
-            lanes.get_mut(direction).missed += len as u64;
+            let missed = &mut lanes.get_mut(direction).missed;
+            *missed = missed.saturating_add(len as u64);
         }
     }
 
@@ -482,18 +588,34 @@ fn recognise(direction: Direction, bytes: &[u8]) -> (Option<AppProto>, bool) {
     if more { (None, true) } else { (possible, false) }
 }
 
+/// What a layer unwrapped in one call, in order. Never more than it was given: unwrapping expands nothing.
+#[derive(Default)]
+struct Plain {
+    bytes: Vec<u8>,
+    runs: Vec<Run>,
+}
+
+enum Run {
+    /// These bytes of a direction.
+    Bytes(Direction, Range<usize>),
+    /// Missing bytes.
+    Gap(Direction, u64),
+    /// The end of a direction.
+    End(Direction),
+}
+
 /// Passes everything on and keeps what is meant for the layer inside.
 struct LayerSink<'a> {
     outer: &'a mut dyn Sink,
     confirmed: &'a mut Option<AppProto>,
     /// What this layer confirms names the flow.
     names: bool,
-    plain: PerDirection<Vec<u8>>,
+    plain: Plain,
 }
 
 impl<'a> LayerSink<'a> {
     fn new(outer: &'a mut dyn Sink, confirmed: &'a mut Option<AppProto>, names: bool) -> Self {
-        Self { outer, confirmed, names, plain: PerDirection::default() }
+        Self { outer, confirmed, names, plain: Plain::default() }
     }
 }
 
@@ -511,9 +633,24 @@ impl Sink for LayerSink<'_> {
     }
 
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
-        let lane = self.plain.get_mut(direction);
-        let room = MAX_PLAINTEXT.saturating_sub(lane.len());
-        lane.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        let start = self.plain.bytes.len();
+        self.plain.bytes.extend_from_slice(bytes);
+        let end = self.plain.bytes.len();
+        match self.plain.runs.last_mut() {
+            Some(Run::Bytes(last, range)) if *last == direction => range.end = end,
+            _ => self.plain.runs.push(Run::Bytes(direction, start..end)),
+        }
+        self.outer.plaintext(direction, bytes);
+    }
+
+    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.plain.runs.push(Run::Gap(direction, len.unwrap_or(UNKNOWN_GAP)));
+        self.outer.plaintext_gap(direction, len);
+    }
+
+    fn plaintext_end(&mut self, direction: Direction) {
+        self.plain.runs.push(Run::End(direction));
+        self.outer.plaintext_end(direction);
     }
 
     fn confirmed(&mut self, app_proto: AppProto) {

@@ -11,6 +11,6 @@ mod registry;
 #[doc(hidden)]
 pub mod testing;
 
-pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink};
+pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
 pub use driver::Driver;
 pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, soap, tls, veeam};

@@ -1,11 +1,14 @@
 //! Helpers that hold for every parser: any segmentation and any truncation of the same bytes is safe, and segmentation
 //! changes nothing. Public for tests, benches and fuzz targets; not part of the interface.
 
+use std::sync::Arc;
+
 use backstop_types::{Direction, Fields};
 
 use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::driver::Driver;
 use crate::registry::{AppProto, Transaction};
+use crate::tls::KeyRing;
 
 /// Everything a parser said, in order, without the borrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,12 @@ pub enum Event {
     Anomaly(Anomaly),
     /// Decoded content.
     Content(Vec<&'static str>, Vec<u8>, Direction),
+    /// Unwrapped bytes.
+    Plaintext(Direction, Vec<u8>),
+    /// Unwrapped bytes that are missing.
+    PlaintextGap(Direction, Option<u64>),
+    /// The sender of unwrapped bytes has ended.
+    PlaintextEnd(Direction),
     /// A confirmed protocol.
     Confirmed(AppProto),
     /// Sync lost or found.
@@ -60,7 +69,17 @@ impl Sink for Recorder {
         self.events.push(Event::Content(content.layers.to_vec(), content.bytes.to_vec(), content.direction));
     }
 
-    fn plaintext(&mut self, _: Direction, _: &[u8]) {}
+    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
+        self.events.push(Event::Plaintext(direction, bytes.to_vec()));
+    }
+
+    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.events.push(Event::PlaintextGap(direction, len));
+    }
+
+    fn plaintext_end(&mut self, direction: Direction) {
+        self.events.push(Event::PlaintextEnd(direction));
+    }
 
     fn confirmed(&mut self, app_proto: AppProto) {
         self.events.push(Event::Confirmed(app_proto));
@@ -77,14 +96,24 @@ pub type Script = Vec<(Direction, Vec<u8>)>;
 /// Runs a conversation, each piece as one delivery, and closes both directions.
 #[must_use]
 pub fn run(script: &[(Direction, Vec<u8>)]) -> Recorder {
-    run_in_pieces(script, |len| vec![len])
+    run_with_keys(script, None)
+}
+
+/// The same with keys for what is encrypted.
+#[must_use]
+pub fn run_with_keys(script: &[(Direction, Vec<u8>)], keys: Option<&Arc<KeyRing>>) -> Recorder {
+    run_in_pieces(script, keys, |len| vec![len])
 }
 
 /// Runs a conversation with each delivery cut as `cut(len)` says (piece lengths; the last piece takes the rest).
 #[must_use]
-pub fn run_in_pieces(script: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize) -> Vec<usize>) -> Recorder {
+pub fn run_in_pieces(
+    script: &[(Direction, Vec<u8>)],
+    keys: Option<&Arc<KeyRing>>,
+    mut cut: impl FnMut(usize) -> Vec<usize>,
+) -> Recorder {
     let mut recorder = Recorder::default();
-    let mut driver = Driver::new(Limits::default());
+    let mut driver = Driver::with_keys(Limits::default(), keys.cloned());
     for (direction, bytes) in script {
         let mut rest = bytes.as_slice();
         for len in cut(bytes.len()) {
@@ -94,10 +123,16 @@ pub fn run_in_pieces(script: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize)
         }
         driver.data(*direction, rest, &mut recorder);
     }
-    for direction in Direction::BOTH {
-        driver.close(direction, &mut recorder);
-    }
+    close(&mut driver, &mut recorder);
     recorder
+}
+
+/// Ends both directions, and the waiting for keys.
+pub fn close(driver: &mut Driver, out: &mut dyn Sink) {
+    for direction in Direction::BOTH {
+        driver.close(direction, out);
+    }
+    driver.stop_waiting(out);
 }
 
 /// Asserts that one-byte pieces, seven-byte pieces and whole deliveries give the same events.
@@ -105,9 +140,17 @@ pub fn run_in_pieces(script: &[(Direction, Vec<u8>)], mut cut: impl FnMut(usize)
 /// # Panics
 /// When they do not.
 pub fn assert_every_segmentation_is_equal(script: &[(Direction, Vec<u8>)]) {
-    let whole = run(script);
+    assert_every_segmentation_is_equal_with_keys(script, None);
+}
+
+/// The same with keys for what is encrypted.
+///
+/// # Panics
+/// When they do not.
+pub fn assert_every_segmentation_is_equal_with_keys(script: &[(Direction, Vec<u8>)], keys: Option<&Arc<KeyRing>>) {
+    let whole = run_with_keys(script, keys);
     for piece in [1, 2, 7, 13, 64] {
-        let cut = run_in_pieces(script, |len| vec![piece; len / piece]);
+        let cut = run_in_pieces(script, keys, |len| vec![piece; len / piece]);
         assert!(whole.events == cut.events, "pieces of {piece} bytes differ:\n{:#?}\n{:#?}", whole.events, cut.events);
     }
 }
@@ -115,6 +158,11 @@ pub fn assert_every_segmentation_is_equal(script: &[(Direction, Vec<u8>)]) {
 /// Runs every truncation of a conversation: nothing may panic, and what was said before the cut stays a prefix
 /// of what the whole conversation says, up to what closing adds.
 pub fn run_every_truncation(script: &[(Direction, Vec<u8>)], step: usize) {
+    run_every_truncation_with_keys(script, step, None);
+}
+
+/// The same with keys for what is encrypted.
+pub fn run_every_truncation_with_keys(script: &[(Direction, Vec<u8>)], step: usize, keys: Option<&Arc<KeyRing>>) {
     let total: usize = script.iter().map(|(_, bytes)| bytes.len()).sum();
     for keep in (0..total).step_by(step.max(1)) {
         let mut left = keep;
@@ -126,7 +174,7 @@ pub fn run_every_truncation(script: &[(Direction, Vec<u8>)], step: usize) {
                 (*direction, bytes.get(..len).unwrap_or_default().to_vec())
             })
             .collect();
-        drop(run(&cut));
+        drop(run_with_keys(&cut, keys));
     }
 }
 
@@ -138,6 +186,26 @@ pub fn fixture(name: &str) -> std::io::Result<Script> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).with_extension("txt");
     let text = std::fs::read_to_string(path)?;
     text.lines().map(|line| turn(line).ok_or_else(|| std::io::Error::other(format!("not a turn: {line}")))).collect()
+}
+
+/// The keys of a conversation of `protocols/fixtures`: a key log, or the server's private key; `None` when it has none.
+///
+/// # Errors
+/// There are some, and they are not what they should be.
+pub fn fixture_keys(name: &str) -> std::io::Result<Option<Arc<KeyRing>>> {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
+    let ring = KeyRing::new();
+    if let Ok(log) = std::fs::read(path.with_extension("keylog")) {
+        let report = ring.add_whole_key_log(&log);
+        if report.added == 0 || report.malformed > 0 {
+            return Err(std::io::Error::other(format!("{name}: {report:?}")));
+        }
+    } else if let Ok(key) = std::fs::read(path.with_extension("pem")) {
+        ring.add_rsa_key(&key).map_err(std::io::Error::other)?;
+    } else {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(ring)))
 }
 
 fn turn(line: &str) -> Option<(Direction, Vec<u8>)> {

@@ -23,7 +23,7 @@ pub const MAX_LINE: usize = 1024;
 
 /// The registered protocol.
 pub static PROTOCOL: Protocol =
-    Protocol { app_proto: AppProto::Echo, name: "echo", probe, parser: |_limits| Box::new(parser::EchoParser::default()) };
+    Protocol { app_proto: AppProto::Echo, name: "echo", probe, parser: |_around| Box::new(parser::EchoParser::default()) };
 
 /// A line and whether the answer was the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,5 +31,5 @@ pub static PROTOCOL: Protocol = Protocol {
     app_proto: AppProto::Nmf,
     name: "nmf",
     probe: resync::probe,
-    parser: |limits| Box::new(parser::NmfParser::new(limits)),
+    parser: |around| Box::new(parser::NmfParser::new(&around.limits)),
 };

@@ -28,6 +28,15 @@ pub const HANDSHAKE_TOO_LONG: &str = "tls_handshake_too_long";
 pub const CHAIN_TOO_LONG: &str = "tls_chain_too_long";
 /// A hello with more values in a list than a cap of ours; it has no fingerprint.
 pub const HELLO_CUT: &str = "tls_hello_cut";
+/// A record does not authenticate, after others of its direction did (RFC 5246 §7.2.2, RFC 8446 §6.2). Nothing of this
+/// direction is opened any more.
+pub const BAD_RECORD_MAC: &str = "tls_bad_record_mac";
+/// The first record of a direction does not authenticate: the keys that were given are those of another session.
+pub const WRONG_KEYS: &str = "tls_wrong_keys";
+/// More encrypted bytes than a cap of ours waited for keys: the session stays closed.
+pub const KEYS_TOO_LATE: &str = "tls_keys_too_late";
+/// Encrypted records behind a close_notify (RFC 8446 §6.1).
+pub const DATA_AFTER_CLOSE: &str = "tls_data_after_close";
 
 /// Whether an anomaly is the peer's doing, not that of a gap, a truncated capture or a cap of ours.
 #[must_use]
@@ -45,6 +54,8 @@ pub fn is_violation(name: &str) -> bool {
             | BAD_SNI
             | UNEXPECTED_MESSAGE
             | MALFORMED_CERTIFICATE
+            | BAD_RECORD_MAC
+            | DATA_AFTER_CLOSE
     )
 }
 

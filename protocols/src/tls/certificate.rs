@@ -1,4 +1,4 @@
-//! The Certificate message up to TLS 1.2 (RFC 5246 §7.4.2) and what its leaf says (RFC 5280).
+//! The Certificate message (RFC 5246 §7.4.2, RFC 8446 §4.4.2) and what its leaf says (RFC 5280).
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -11,10 +11,11 @@ use x509_parser::nom::Parser as _;
 use x509_parser::objects::{oid_registry, oid2abbrev};
 use x509_parser::oid_registry::OID_X509_EXT_SUBJECT_ALT_NAME;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Name;
 
 use super::anomaly::{self, Defects};
-use super::wire::{printable, u24, vector24};
+use super::wire::{printable, u24, vector8, vector16, vector24};
 use crate::cursor::Cursor;
 
 /// Certificates of a chain that are looked at.
@@ -72,9 +73,30 @@ pub fn parse_chain(body: &[u8], whole: bool, defects: &mut Defects) -> Chain {
     if whole && !cursor.is_empty() {
         defects.add(anomaly::MALFORMED_CERTIFICATE);
     }
+    fill(&mut chain, list, whole, false, defects);
+    chain
+}
+
+/// The body of a Certificate message of TLS 1.3 (RFC 8446 §4.4.2).
+pub fn parse_chain13(body: &[u8], defects: &mut Defects) -> Chain {
+    let mut chain = Chain::default();
+    let mut cursor = Cursor::new(body);
+    match vector8(&mut cursor).and_then(|_context| vector24(&mut cursor)) {
+        Ok(list) => fill(&mut chain, list, true, true, defects),
+        Err(_) => drop(defects.add(anomaly::MALFORMED_CERTIFICATE)),
+    }
+    if !cursor.is_empty() {
+        defects.add(anomaly::MALFORMED_CERTIFICATE);
+    }
+    chain
+}
+
+/// The certificates of a list; since TLS 1.3 each has extensions behind it.
+fn fill(chain: &mut Chain, list: &[u8], whole: bool, extensions: bool, defects: &mut Defects) {
     let mut list = Cursor::new(list);
     while !list.is_empty() {
-        let Ok(der) = vector24(&mut list) else {
+        let entry = vector24(&mut list).and_then(|der| if extensions { vector16(&mut list).map(|_| der) } else { Ok(der) });
+        let Ok(der) = entry else {
             if whole {
                 defects.add(anomaly::MALFORMED_CERTIFICATE);
             }
@@ -89,12 +111,27 @@ pub fn parse_chain(body: &[u8], whole: bool, defects: &mut Defects) -> Chain {
         }
         chain.sha256.push(HEXLOWER.encode(&Sha256::digest(der)));
     }
-    chain
+}
+
+/// The modulus of the first certificate of a message up to TLS 1.2, if its key is one of RSA: big-endian, without leading zeros.
+pub fn rsa_modulus(body: &[u8]) -> Option<Vec<u8>> {
+    let list = vector24(&mut Cursor::new(body)).ok()?;
+    let der = vector24(&mut Cursor::new(list)).ok()?;
+    let (_, parsed) = X509CertificateParser::new().with_deep_parse_extensions(false).parse(der).ok()?;
+    let Ok(PublicKey::RSA(key)) = parsed.public_key().parsed() else { return None };
+    let zeros = key.modulus.iter().take_while(|&&byte| byte == 0).count();
+    key.modulus.get(zeros..).map(<[u8]>::to_vec)
 }
 
 /// The message carries at least one certificate. A client without one sends an empty list (RFC 5246 §7.4.6).
 pub fn has_certificate(body: &[u8]) -> bool {
     u24(&mut Cursor::new(body)).is_ok_and(|len| len > 0)
+}
+
+/// The same of TLS 1.3, where a context stands in front.
+pub fn has_certificate13(body: &[u8]) -> bool {
+    let mut cursor = Cursor::new(body);
+    vector8(&mut cursor).is_ok() && has_certificate(cursor.rest())
 }
 
 fn parse_leaf(der: &[u8], defects: &mut Defects) -> Option<Certificate> {

@@ -1,5 +1,7 @@
 //! ClientHello and ServerHello (RFC 8446 §4.1, RFC 5246 §7.4.1).
 
+use sha2::{Digest as _, Sha256};
+
 use super::anomaly::{self, Defects};
 use super::wire::{is_grease, printable, u16s, vector8, vector16};
 use crate::cursor::{Cursor, Short};
@@ -21,6 +23,12 @@ const EXT_EC_POINT_FORMATS: u16 = 11;
 const EXT_SIGNATURE_ALGORITHMS: u16 = 13;
 /// `application_layer_protocol_negotiation` (RFC 7301 §3.1).
 pub const EXT_ALPN: u16 = 16;
+/// `encrypt_then_mac` (RFC 7366 §2).
+const EXT_ENCRYPT_THEN_MAC: u16 = 22;
+/// `extended_master_secret` (RFC 7627 §5.1).
+const EXT_EXTENDED_MASTER_SECRET: u16 = 23;
+/// `early_data` (RFC 8446 §4.2.10).
+pub const EXT_EARLY_DATA: u16 = 42;
 /// `session_ticket` (RFC 5077 §3.2).
 const EXT_SESSION_TICKET: u16 = 35;
 /// `supported_versions` (RFC 8446 §4.2.1).
@@ -59,6 +67,8 @@ pub struct ClientHello {
     pub signature_algorithms: Vec<u16>,
     /// Offers a session ticket (RFC 5077 §3.2).
     pub ticket: bool,
+    /// SHA-256 of the ticket, by which a session that was opened with a private key is found again.
+    pub ticket_sha256: Option<[u8; 32]>,
 }
 
 impl ClientHello {
@@ -86,6 +96,8 @@ pub struct ServerHello {
     pub session_id: Vec<u8>,
     /// Cipher suite.
     pub cipher: u16,
+    /// Compression method; 0 is none.
+    pub compression: u8,
     /// Extension types in the order of the wire.
     pub extensions: Vec<u16>,
     /// `supported_versions`: the version chosen, from TLS 1.3 on.
@@ -99,6 +111,18 @@ impl ServerHello {
     #[must_use]
     pub fn version(&self) -> u16 {
         self.selected_version.unwrap_or(self.legacy_version)
+    }
+
+    /// CBC records carry their MAC outside (RFC 7366).
+    #[must_use]
+    pub fn encrypt_then_mac(&self) -> bool {
+        self.extensions.contains(&EXT_ENCRYPT_THEN_MAC)
+    }
+
+    /// The master secret covers the handshake (RFC 7627).
+    #[must_use]
+    pub fn extended_master_secret(&self) -> bool {
+        self.extensions.contains(&EXT_EXTENDED_MASTER_SECRET)
     }
 
     /// It is a HelloRetryRequest (RFC 8446 §4.1.4).
@@ -154,7 +178,11 @@ fn client_extension(hello: &mut ClientHello, kind: u16, data: &mut Cursor<'_>, d
         EXT_SIGNATURE_ALGORITHMS => hello.signature_algorithms = list(u16s(vector16(data)?), defects),
         EXT_ALPN => hello.alpn = alpn(data, defects)?,
         EXT_SUPPORTED_VERSIONS => hello.supported_versions = list(u16s(vector8(data)?), defects),
-        EXT_SESSION_TICKET => hello.ticket = !data.take(data.remaining())?.is_empty(),
+        EXT_SESSION_TICKET => {
+            let ticket = data.take(data.remaining())?;
+            hello.ticket = !ticket.is_empty();
+            hello.ticket_sha256 = hello.ticket.then(|| Sha256::digest(ticket).into());
+        }
         _ => drop(data.take(data.remaining())?),
     }
     Ok(())
@@ -174,8 +202,8 @@ pub fn parse_server(body: &[u8], defects: &mut Defects) -> Option<ServerHello> {
 fn server_head(cursor: &mut Cursor<'_>, defects: &mut Defects) -> Result<ServerHello, Short> {
     let (legacy_version, random, session_id) = common_head(cursor, defects)?;
     let cipher = cursor.u16_be()?;
-    cursor.u8()?;
-    Ok(ServerHello { legacy_version, random, session_id, cipher, ..ServerHello::default() })
+    let compression = cursor.u8()?;
+    Ok(ServerHello { legacy_version, random, session_id, cipher, compression, ..ServerHello::default() })
 }
 
 fn server_extension(hello: &mut ServerHello, kind: u16, data: &mut Cursor<'_>, defects: &mut Defects) -> Result<(), Short> {
@@ -185,6 +213,28 @@ fn server_extension(hello: &mut ServerHello, kind: u16, data: &mut Cursor<'_>, d
         _ => drop(data.take(data.remaining())?),
     }
     Ok(())
+}
+
+/// What is told of EncryptedExtensions (RFC 8446 §4.3.1).
+#[derive(Debug, Default)]
+pub struct EncryptedExtensions {
+    pub alpn: Vec<Vec<u8>>,
+    /// The server takes early data.
+    pub early_data: bool,
+}
+
+/// The body of EncryptedExtensions.
+pub fn parse_encrypted_extensions(body: &[u8], defects: &mut Defects) -> EncryptedExtensions {
+    let mut told = EncryptedExtensions::default();
+    extensions(&mut Cursor::new(body), defects, |kind, data, defects| match kind {
+        EXT_ALPN => alpn(&mut Cursor::new(data), defects).map(|names| told.alpn = names).is_ok(),
+        EXT_EARLY_DATA => {
+            told.early_data = true;
+            data.is_empty()
+        }
+        _ => true,
+    });
+    told
 }
 
 /// Walks the extensions, up to where they break; `each` says whether one is well formed.

@@ -14,12 +14,21 @@
 
 pub mod anomaly;
 mod certificate;
+mod decryptor;
 mod handshake;
 mod hello;
 mod ja3;
 mod ja4;
+mod keys;
+#[cfg(test)]
+mod keys_tests;
+mod opening;
 mod parser;
+mod prf;
 mod record;
+mod record_cipher;
+mod schedule;
+mod session;
 mod suites;
 #[cfg(test)]
 mod tests;
@@ -30,8 +39,9 @@ pub use anomaly::is_violation;
 pub use certificate::{Certificate, Chain};
 pub use hello::{ClientHello, ServerHello};
 pub use ja3::Ja3;
+pub use keys::{KeyError, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
 pub use suites::suite_name;
-pub use transaction::{Alert, Facts, MAX_SIZES, Stage, Traffic, Transaction};
+pub use transaction::{Alert, Facts, KeySource, MAX_SIZES, Stage, Traffic, Transaction, why_not};
 
 use crate::contract::Protocol;
 use crate::registry::AppProto;
@@ -41,5 +51,5 @@ pub static PROTOCOL: Protocol = Protocol {
     app_proto: AppProto::Tls,
     name: "tls",
     probe: record::probe,
-    parser: |limits| Box::new(parser::TlsParser::new(limits)),
+    parser: |around| Box::new(parser::TlsParser::new(around)),
 };

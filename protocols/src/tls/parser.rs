@@ -1,24 +1,19 @@
-//! The state machine of both directions.
+//! The state machine of both directions: records, and the way back to them.
+
+use std::sync::Arc;
 
 use backstop_types::{Direction, PerDirection};
 
 use super::anomaly::{self, Defects};
-use super::handshake::{Piece, Reassembly};
-use super::ja3::Ja3;
-use super::record::{self, ContentType, HEADER, Header, HeaderError, MAX_PLAINTEXT, Search};
-use super::transaction::{Alert, Facts, MAX_SIZES, Stage, TLS13, Transaction};
-use super::{certificate, hello, ja4};
-use crate::contract::{Advance, Anomaly, Limits, ParseError, Parser, Sink};
+use super::decryptor::Decryptor;
+use super::handshake::Reassembly;
+use super::record::{self, ContentType, HEADER, Header, HeaderError, Search};
+use super::transaction::{Facts, MAX_SIZES, why_not};
+use crate::contract::{Advance, ParseError, Parser, Sink, Surroundings};
 use crate::registry::AppProto;
 
 /// The longest handshake message that is decoded; hellos and chains of real services have some KiB.
 const MAX_MESSAGE: usize = 64 * 1024;
-
-/// Handshake types (RFC 5246 §7.4, RFC 8446 §4).
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
-const CERTIFICATE: u8 = 11;
-const SERVER_HELLO_DONE: u8 = 14;
 
 /// Where a direction is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,16 +28,18 @@ enum Place {
 }
 
 #[derive(Default)]
-struct Lane {
+pub(super) struct Lane {
     place: Place,
     /// In step by a search: a bad header is no violation but a wrong guess.
     found: bool,
     /// Records are encrypted from here on.
-    ciphered: bool,
+    pub(super) ciphered: bool,
     /// Bytes are missing in the clear part: where messages begin is not known any more.
-    broken: bool,
+    pub(super) broken: bool,
     closed: bool,
-    handshake: Reassembly,
+    /// A close_notify was opened.
+    pub(super) ended: bool,
+    pub(super) handshake: Reassembly,
 }
 
 /// One step through a stream.
@@ -54,26 +51,34 @@ enum Step {
 
 /// Parses one session.
 pub struct TlsParser {
-    max_message: usize,
+    pub(super) max_message: usize,
     max_record: usize,
-    lanes: PerDirection<Lane>,
-    facts: Facts,
+    pub(super) lanes: PerDirection<Lane>,
+    pub(super) facts: Facts,
+    /// With a ring, until it is known that the session stays closed.
+    pub(super) decryptor: Option<Box<Decryptor>>,
+    /// The server takes early data, and what it was is not known.
+    pub(super) early_data_taken: bool,
     /// The server's flight of a full handshake ended (RFC 5246 §7.4.5).
-    server_done: bool,
+    pub(super) server_done: bool,
     /// Anomalies told: each once a session.
-    told: Defects,
-    confirmed: bool,
-    handshake_told: bool,
-    end_told: bool,
+    pub(super) told: Defects,
+    pub(super) confirmed: bool,
+    pub(super) handshake_told: bool,
+    pub(super) end_told: bool,
 }
 
 impl TlsParser {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(around: &Surroundings) -> Self {
+        let limits = &around.limits;
+        let decryptor = |ring: &Arc<_>| Box::new(Decryptor::new(Arc::clone(ring), limits.max_undecrypted));
         Self {
             max_message: MAX_MESSAGE.min(limits.max_message),
             max_record: limits.max_buffer,
             lanes: PerDirection::default(),
             facts: Facts::default(),
+            decryptor: around.keys.as_ref().map(decryptor),
+            early_data_taken: false,
             server_done: false,
             told: Defects::default(),
             confirmed: false,
@@ -126,7 +131,16 @@ impl TlsParser {
             self.clear_record(direction, header, body, out);
             return Step::Used(HEADER + header.len);
         }
-        // Decryption with keys begins here: it asks for the whole record, and hands what it gets to `Sink::plaintext`.
+        if self.wants(direction, header) {
+            if header.len <= self.max_record.saturating_sub(HEADER) {
+                let Some(body) = bytes.get(HEADER..HEADER + header.len) else { return Step::Need(HEADER + header.len) };
+                self.count(direction, header);
+                self.closed_record(direction, header, out);
+                self.sealed(direction, header, body, out);
+                return Step::Used(HEADER + header.len);
+            }
+            self.stop(direction, why_not::RECORD_ABOVE_BUFFER, out);
+        }
         self.count(direction, header);
         self.closed_record(direction, header, out);
         Step::Skip { used, len: header.len }
@@ -145,22 +159,27 @@ impl TlsParser {
         }
     }
 
-    /// A record of which the header is all that is read.
+    /// What the header of an encrypted record, or of one that is passed over, says.
     fn closed_record(&mut self, direction: Direction, header: Header, out: &mut dyn Sink) {
+        // Application data where it cannot be: what changed the keys was lost.
+        if header.kind == ContentType::ApplicationData && self.confirmed && !self.is_sealed(direction, header) {
+            self.stop(direction, why_not::GAP, out);
+        }
         let lane = self.lanes.get_mut(direction);
         match header.kind {
             ContentType::ApplicationData => {
-                if lane.handshake.is_pending() {
+                // An encrypted message may still be in pieces.
+                if !lane.ciphered && lane.handshake.is_pending() {
                     lane.handshake = Reassembly::default();
                     self.tell(direction, anomaly::INTERLEAVED_RECORD, out);
                 }
                 if self.confirmed {
                     self.lanes.get_mut(direction).ciphered = true;
                 } else {
-                    self.picked_up();
+                    self.picked_up(out);
                 }
                 // Early data comes before the server's hello (RFC 8446 §4.2.10).
-                if self.facts.server_hello.is_some() || self.is_server(direction) {
+                if (self.facts.server_hello.is_some() || self.is_server(direction)) && !self.holds_back() {
                     self.tell_handshake(out);
                 }
             }
@@ -175,174 +194,19 @@ impl TlsParser {
                 // Behind a gap, or larger than the buffer.
                 lane.broken = true;
                 lane.handshake = Reassembly::default();
+                self.lose_exchange();
                 self.facts.traffic.get_mut(direction).incomplete = true;
             }
         }
     }
 
     /// Application data without a hello: the middle of a session. The other direction need not begin at a record.
-    fn picked_up(&mut self) {
+    fn picked_up(&mut self, out: &mut dyn Sink) {
         for lane in [&mut self.lanes.to_server, &mut self.lanes.to_client] {
             lane.ciphered = true;
             lane.found = true;
         }
-    }
-
-    fn clear_record(&mut self, direction: Direction, header: Header, body: &[u8], out: &mut dyn Sink) {
-        if body.is_empty() {
-            self.tell(direction, anomaly::EMPTY_RECORD, out);
-            return;
-        }
-        if body.len() > MAX_PLAINTEXT {
-            self.tell(direction, anomaly::RECORD_TOO_LONG, out);
-        }
-        if header.kind == ContentType::Handshake {
-            self.fragment(direction, body, out);
-            return;
-        }
-        if self.lanes.get(direction).handshake.is_pending() {
-            self.tell(direction, anomaly::INTERLEAVED_RECORD, out);
-        }
-        match (header.kind, body) {
-            (ContentType::Alert, &[level @ 1..=2, description]) => self.alert(Alert { direction, level, description }, out),
-            (ContentType::Alert, _) => self.tell(direction, anomaly::BAD_ALERT, out),
-            (_, [1]) if self.facts.client.is_some() => self.keys_change(direction, out),
-            _ => self.tell(direction, anomaly::BAD_CHANGE_CIPHER_SPEC, out),
-        }
-    }
-
-    fn alert(&mut self, alert: Alert, out: &mut dyn Sink) {
-        self.facts.traffic.get_mut(alert.direction).clear_alerts += 1;
-        if alert.level == 2 && self.facts.fatal_alert.is_none() {
-            self.facts.fatal_alert = Some(alert);
-            self.tell_handshake(out);
-        }
-    }
-
-    /// ChangeCipherSpec. After a HelloRetryRequest it means nothing (RFC 8446 appendix D.4).
-    fn keys_change(&mut self, direction: Direction, out: &mut dyn Sink) {
-        if self.facts.retried {
-            return;
-        }
-        let server = self.is_server(direction);
-        let lane = self.lanes.get_mut(direction);
-        lane.ciphered = true;
-        lane.handshake = Reassembly::default();
-        if server {
-            let broken = lane.broken;
-            self.facts.resumed = !broken && self.is_abbreviated();
-            self.tell_handshake(out);
-        }
-    }
-
-    /// The server changes its keys without a certificate and without the end of a full flight, and it took up the
-    /// client's session (RFC 5246 §7.3) or ticket (RFC 5077 §3.1).
-    fn is_abbreviated(&self) -> bool {
-        let (Some(client), Some(server)) = (&self.facts.client_hello, &self.facts.server_hello) else { return false };
-        let echoed = !server.session_id.is_empty() && server.session_id == client.session_id;
-        server.version() < TLS13 && self.facts.chain.sha256.is_empty() && !self.server_done && (echoed || client.ticket)
-    }
-
-    /// A fragment of handshake messages in the clear.
-    fn fragment(&mut self, direction: Direction, body: &[u8], out: &mut dyn Sink) {
-        let mut handshake = std::mem::take(&mut self.lanes.get_mut(direction).handshake);
-        let max = self.max_message;
-        let left = handshake.feed(body, max, |piece| {
-            match piece {
-                Piece::Message(kind, body) => self.message(direction, kind, body, true, out),
-                Piece::TooLong => self.tell(direction, anomaly::HANDSHAKE_TOO_LONG, out),
-            }
-            !self.lanes.get(direction).ciphered
-        });
-        // RFC 8446 §5.1: the message before a change of keys ends its record.
-        if !left.is_empty() {
-            self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
-        }
-        self.lanes.get_mut(direction).handshake = handshake;
-    }
-
-    /// A message, or (`whole` false) as much of it as arrived.
-    fn message(&mut self, direction: Direction, kind: u8, body: &[u8], whole: bool, out: &mut dyn Sink) {
-        match kind {
-            CLIENT_HELLO if whole => self.client_hello(direction, body, out),
-            SERVER_HELLO if whole => self.server_hello(direction, body, out),
-            CERTIFICATE if self.is_server(direction) => {
-                let mut defects = Defects::default();
-                if self.facts.chain.sha256.is_empty() {
-                    self.facts.chain = certificate::parse_chain(body, whole, &mut defects);
-                }
-                self.tell_all(direction, &defects, out);
-            }
-            CERTIFICATE if self.facts.client == Some(direction) => {
-                self.facts.client_certificate |= certificate::has_certificate(body);
-            }
-            SERVER_HELLO_DONE if self.is_server(direction) => self.server_done = true,
-            _ => {}
-        }
-    }
-
-    fn client_hello(&mut self, direction: Direction, body: &[u8], out: &mut dyn Sink) {
-        if self.facts.client_hello.is_some() || self.is_server(direction) {
-            // The answer to a HelloRetryRequest repeats the first hello in all that is kept (RFC 8446 §4.1.2).
-            if !self.facts.retried || self.is_server(direction) {
-                self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
-            }
-            return;
-        }
-        let mut defects = Defects::default();
-        let Some(hello) = hello::parse_client(body, &mut defects) else {
-            self.tell(direction, anomaly::MALFORMED_HELLO, out);
-            return;
-        };
-        // A fingerprint of half the values would be that of another client.
-        if !defects.contains(anomaly::HELLO_CUT) {
-            self.facts.ja3 = Some(Ja3::of_client(&hello));
-            self.facts.ja4 = Some(ja4::of_client(&hello));
-        }
-        self.tell_all(direction, &defects, out);
-        self.facts.client_hello = Some(hello);
-        self.hello_seen(direction, out);
-    }
-
-    fn server_hello(&mut self, direction: Direction, body: &[u8], out: &mut dyn Sink) {
-        if self.facts.server_hello.is_some() || self.facts.client == Some(direction) {
-            self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
-            return;
-        }
-        let mut defects = Defects::default();
-        let Some(hello) = hello::parse_server(body, &mut defects) else {
-            self.tell(direction, anomaly::MALFORMED_HELLO, out);
-            return;
-        };
-        self.tell_all(direction, &defects, out);
-        if hello.is_retry() {
-            self.facts.retried = true;
-            self.hello_seen(direction.reverse(), out);
-            return;
-        }
-        if !defects.contains(anomaly::HELLO_CUT) {
-            self.facts.ja3s = Some(Ja3::of_server(&hello));
-        }
-        let version = hello.version();
-        self.facts.server_hello = Some(hello);
-        self.hello_seen(direction.reverse(), out);
-        if version >= TLS13 {
-            // RFC 8446 §4.3: from here on the server's messages are encrypted.
-            self.lanes.get_mut(direction).ciphered = true;
-            self.tell_handshake(out);
-        }
-    }
-
-    fn hello_seen(&mut self, client: Direction, out: &mut dyn Sink) {
-        self.facts.client = Some(client);
-        if !std::mem::replace(&mut self.confirmed, true) {
-            out.confirmed(AppProto::Tls);
-            self.transaction(Stage::Hello, out);
-        }
-    }
-
-    fn is_server(&self, direction: Direction) -> bool {
-        self.facts.client == Some(direction.reverse())
+        self.give_up(why_not::MIDSTREAM, out);
     }
 
     /// What stands in the header of every record of this session, once the server chose (RFC 8446 §5.1).
@@ -362,6 +226,13 @@ impl TlsParser {
         }
     }
 
+    /// Both directions have ended, and nothing waits for keys any more.
+    fn end(&mut self, out: &mut dyn Sink) {
+        if self.lanes.to_server.closed && self.lanes.to_client.closed && !self.is_waiting_for_keys() {
+            self.finish(out);
+        }
+    }
+
     /// What arrived of a record that never will be whole; what is missing of it.
     fn cut_record(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink) -> Option<u64> {
         if self.lanes.get(direction).place != Place::InStep {
@@ -371,7 +242,7 @@ impl TlsParser {
         let body = left.get(HEADER..).unwrap_or_default();
         self.count(direction, header);
         match header.kind {
-            ContentType::Handshake => {
+            ContentType::Handshake if !self.lanes.get(direction).ciphered => {
                 self.fragment(direction, body, out);
                 self.break_handshake(direction, out);
             }
@@ -388,49 +259,30 @@ impl TlsParser {
             return;
         }
         lane.broken = true;
-        if let Some((kind, body)) = lane.handshake.take_partial() {
+        let partial = lane.handshake.take_partial();
+        self.lose_exchange();
+        if let Some((kind, body)) = partial {
             self.message(direction, kind, &body, false, out);
+        }
+    }
+
+    fn lose_exchange(&mut self) {
+        if let Some(decryptor) = &mut self.decryptor {
+            decryptor.exchange.lose();
         }
     }
 
     fn lose(&mut self, direction: Direction, out: &mut dyn Sink) {
         self.break_handshake(direction, out);
+        // How many records are lost is not known, and each has its number.
+        self.flush(out);
+        self.stop(direction, why_not::GAP, out);
         let place = std::mem::replace(&mut self.lanes.get_mut(direction).place, Place::Lost);
         if place == Place::InStep {
             out.in_sync(AppProto::Tls, direction, false);
         }
         if self.is_server(direction) {
             self.tell_handshake(out);
-        }
-    }
-
-    fn tell_handshake(&mut self, out: &mut dyn Sink) {
-        if self.confirmed && !std::mem::replace(&mut self.handshake_told, true) {
-            self.transaction(Stage::Handshake, out);
-        }
-    }
-
-    /// Nothing follows.
-    fn finish(&mut self, out: &mut dyn Sink) {
-        self.tell_handshake(out);
-        if !std::mem::replace(&mut self.end_told, true) {
-            self.transaction(Stage::End, out);
-        }
-    }
-
-    fn transaction(&self, stage: Stage, out: &mut dyn Sink) {
-        out.transaction(&crate::Transaction::Tls(Transaction { stage, facts: &self.facts }));
-    }
-
-    fn tell(&mut self, direction: Direction, event: &'static str, out: &mut dyn Sink) {
-        if self.told.add(event) {
-            out.anomaly(Anomaly { app_proto: AppProto::Tls, event, direction });
-        }
-    }
-
-    fn tell_all(&mut self, direction: Direction, defects: &Defects, out: &mut dyn Sink) {
-        for event in defects.iter() {
-            self.tell(direction, event, out);
         }
     }
 }
@@ -457,7 +309,12 @@ impl Parser for TlsParser {
         self.facts.traffic.get_mut(direction).incomplete = true;
         match missing {
             // The end of the record is known.
-            Some(missing) if missing >= len => Ok(Advance::Skip { consumed: 0, len: missing - len }),
+            Some(missing) if missing >= len => {
+                if let Ok(header) = record::header(left) {
+                    self.lose_record(direction, header, out);
+                }
+                Ok(Advance::Skip { consumed: 0, len: missing - len })
+            }
             _ => {
                 self.lose(direction, out);
                 Ok(Advance::Consumed)
@@ -475,8 +332,30 @@ impl Parser for TlsParser {
         if self.is_server(direction) || self.facts.traffic.get(direction.reverse()).records == 0 {
             self.tell_handshake(out);
         }
-        if self.lanes.to_server.closed && self.lanes.to_client.closed {
-            self.finish(out);
+        self.flush(out);
+        self.end(out);
+    }
+
+    fn poll(&mut self, out: &mut dyn Sink) {
+        if self.is_waiting() {
+            self.flush(out);
+            self.end(out);
         }
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.is_waiting_for_keys()
+    }
+
+    fn stop_waiting(&mut self, out: &mut dyn Sink) {
+        self.poll(out);
+        if self.is_waiting() {
+            self.give_up(self.why_waiting(), out);
+            self.end(out);
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.decryptor.as_ref().map_or(0, |decryptor| decryptor.held())
     }
 }

@@ -31,6 +31,19 @@ pub enum ContentType {
     Heartbeat,
 }
 
+impl ContentType {
+    /// As it stands on the wire.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::ChangeCipherSpec => 20,
+            Self::Alert => 21,
+            Self::Handshake => 22,
+            Self::ApplicationData => 23,
+            Self::Heartbeat => 24,
+        }
+    }
+}
+
 /// A record header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {

@@ -1,4 +1,4 @@
-//! What a TLS session says in the clear.
+//! What a TLS session says.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,8 @@ pub const TLS13: u16 = 0x0304;
 pub enum Stage {
     /// A hello was seen, the first of this session.
     Hello,
-    /// All that is in the clear was seen, or will not be any more. Told once, and only after a hello.
+    /// All that is in the clear was seen, or will not be any more; in TLS 1.3 with keys at hand, also the server's encrypted
+    /// flight. Told once, and only after a hello.
     Handshake,
     /// The session is over: the counts are final. Told once.
     End,
@@ -43,6 +44,58 @@ pub struct Alert {
     pub level: u8,
     /// Description, for example 48 `unknown_ca`.
     pub description: u8,
+}
+
+/// Where the keys of a session came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A key log.
+    KeyLog,
+    /// The private key of the server.
+    RsaKey,
+}
+
+impl KeySource {
+    /// A stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyLog => "key_log",
+            Self::RsaKey => "rsa_key",
+        }
+    }
+}
+
+/// Why a session, or a part of it, was not opened. The names are stable.
+pub mod why_not {
+    /// No keys were given, or none of this session.
+    pub const NO_KEYS: &str = "no_keys";
+    /// The handshake, or one side of it, was not seen.
+    pub const MIDSTREAM: &str = "midstream";
+    /// RC4, 3DES, no encryption, or a suite that nobody here knows.
+    pub const UNSUPPORTED_CIPHER: &str = "unsupported_cipher";
+    /// SSL 3.0, or a version that nobody here knows.
+    pub const UNSUPPORTED_VERSION: &str = "unsupported_version";
+    /// TLS compression.
+    pub const UNSUPPORTED_COMPRESSION: &str = "unsupported_compression";
+    /// More waited than the cap before keys came.
+    pub const KEYS_TOO_LATE: &str = "keys_too_late";
+    /// The keys are those of another session.
+    pub const WRONG_KEYS: &str = "wrong_keys";
+    /// A record did not authenticate.
+    pub const BAD_RECORD_MAC: &str = "bad_record_mac";
+    /// Bytes are missing.
+    pub const GAP: &str = "gap";
+    /// A session that was taken up again, of which the first handshake was not seen or not opened.
+    pub const RESUMED_UNKNOWN: &str = "resumed_unknown";
+    /// Only private keys were given, and they do not open (EC)DHE.
+    pub const DHE_NEEDS_KEY_LOG: &str = "dhe_needs_key_log";
+    /// A second handshake inside the session changed the keys.
+    pub const RENEGOTIATED: &str = "renegotiated";
+    /// A message that has no place there changed the keys.
+    pub const UNEXPECTED_MESSAGE: &str = "unexpected_message";
+    /// The buffer is configured to be smaller than a record.
+    pub const RECORD_ABOVE_BUFFER: &str = "record_above_buffer";
 }
 
 /// Records of one direction.
@@ -85,14 +138,24 @@ pub struct Facts {
     pub ja3s: Option<Ja3>,
     /// JA4 of the client.
     pub ja4: Option<String>,
-    /// Certificates of the server, up to TLS 1.2.
+    /// Certificates of the server; in TLS 1.3 only of a session that was opened.
     pub chain: Chain,
-    /// The client sent a certificate of its own, up to TLS 1.2.
+    /// The client sent a certificate of its own; in TLS 1.3 only of a session that was opened.
     pub client_certificate: bool,
     /// An abbreviated handshake up to TLS 1.2 (RFC 5246 §7.3, RFC 5077 §3.1).
     pub resumed: bool,
     /// The first fatal alert in the clear, that is before the handshake was finished.
     pub fatal_alert: Option<Alert>,
+    /// Encrypted records were opened.
+    pub decrypted: bool,
+    /// Where the keys came from, once there are some.
+    pub key_source: Option<KeySource>,
+    /// The first reason for which something was not opened, see [`why_not`]. Some of the session may have been.
+    pub why_not: Option<&'static str>,
+    /// Records of early data (RFC 8446 §4.2.10): counted, never opened.
+    pub early_records: u64,
+    /// The first encrypted alert that was opened and is not a close_notify.
+    pub sealed_alert: Option<Alert>,
     /// Records and bytes.
     pub traffic: PerDirection<Traffic>,
 }

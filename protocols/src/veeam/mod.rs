@@ -21,12 +21,12 @@ pub use transaction::{Call, Param, Reply, ReplyKind, Spec, Stage, Transaction};
 
 use backstop_types::Direction;
 
-use crate::contract::{Advance, Limits, ParseError, Parser, Probe, Protocol, Sink};
+use crate::contract::{Advance, ParseError, Parser, Probe, Protocol, Sink};
 use crate::registry::AppProto;
 
 /// The registered protocol: a name for transactions and records, without a parser of its own.
 pub static PROTOCOL: Protocol =
-    Protocol { app_proto: AppProto::Veeam, name: "veeam", probe: |_, _| Probe::No, parser: |_: &Limits| Box::new(HandedOn) };
+    Protocol { app_proto: AppProto::Veeam, name: "veeam", probe: |_, _| Probe::No, parser: |_| Box::new(HandedOn) };
 
 /// Nothing reaches it: invocations come out of net.tcp, not out of a stream.
 struct HandedOn;

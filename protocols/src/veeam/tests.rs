@@ -3,6 +3,7 @@
 use backstop_types::{Fields, Value};
 
 use super::*;
+use crate::contract::Limits;
 use crate::soap::{Element, Fault, Message, Node};
 use crate::testing::{self, Event, Recorder};
 

@@ -1,0 +1,317 @@
+//! What a session needs to be opened: keys of both directions, what waits for them, and what a private key needs of the
+//! handshake.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use backstop_types::{Direction, PerDirection};
+
+use super::hello::{ClientHello, ServerHello};
+use super::keys::{KeyRing, SharedSecret, shared};
+use super::prf::{MASTER, Prf};
+use super::record_cipher::{self, Broken, Head, Lengths, RecordCipher, SideKeys};
+use super::schedule;
+use super::suites::Suite;
+use super::transaction::why_not;
+
+/// Handshake messages kept for the session hash (RFC 7627 §3), both sides.
+const MAX_TRANSCRIPT: usize = 128 * 1024;
+/// The last messages that the session hash covers (RFC 7627 §3).
+const CLIENT_KEY_EXCHANGE: u8 = 16;
+const SERVER_HELLO_DONE: u8 = 14;
+/// What a waiting record costs beside its bytes.
+const RECORD_COST: usize = 64;
+
+/// Where a direction's keys are.
+#[derive(Default)]
+pub enum LaneKeys {
+    /// Not looked up, or not found yet.
+    #[default]
+    Unknown,
+    /// Records can be opened.
+    Open(Box<Opener>),
+    /// TLS 1.3, behind the Finished: the keys for application data are to be looked up.
+    Application,
+    /// Nothing is opened any more.
+    Stopped,
+}
+
+/// The cipher of a direction, and how far it is.
+pub struct Opener {
+    cipher: Box<dyn RecordCipher>,
+    /// Records opened under this key.
+    pub sequence: u64,
+    /// TLS 1.3: the traffic secret, for the next key.
+    secret: Option<SharedSecret>,
+    /// TLS 1.3: these are the keys of the handshake.
+    pub handshake: bool,
+}
+
+impl Opener {
+    /// TLS 1.3 (RFC 8446 §7.3).
+    pub fn tls13(suite: &Suite, secret: SharedSecret, handshake: bool) -> Option<Self> {
+        let key = schedule::expand_label(suite.hash, secret.expose(), b"key", record_cipher::key_len(suite.bulk)?)?;
+        let iv = schedule::expand_label(suite.hash, secret.expose(), b"iv", 12)?;
+        let cipher = record_cipher::tls13(suite.bulk, &key, &iv)?;
+        Some(Self { cipher, sequence: 0, secret: Some(secret), handshake })
+    }
+
+    /// The opener behind a KeyUpdate (RFC 8446 §7.2).
+    pub fn updated(&self, suite: &Suite) -> Option<Self> {
+        let next = schedule::next_secret(suite.hash, self.secret.as_ref()?.expose())?;
+        Self::tls13(suite, shared(next), false)
+    }
+
+    /// Opens the next record in place.
+    pub fn open(&mut self, head: Head, fragment: &mut [u8]) -> Result<Range<usize>, Broken> {
+        let range = self.cipher.open(self.sequence, head, fragment)?;
+        self.sequence += 1;
+        Ok(range)
+    }
+
+    /// One record is lost. Whether the next can be opened, and how long its plaintext was if that is known.
+    pub fn lose_one(&mut self, fragment: usize) -> Option<Option<usize>> {
+        if !self.cipher.survives_loss() || self.handshake {
+            return None;
+        }
+        self.sequence += 1;
+        Some(self.cipher.plaintext_len(fragment))
+    }
+}
+
+/// Both openers of a session up to TLS 1.2 (RFC 5246 §6.3): of the client, of the server.
+pub fn tls12_openers(
+    suite: &Suite,
+    client: &ClientHello,
+    server: &ServerHello,
+    master: &SharedSecret,
+) -> Option<(Opener, Opener)> {
+    let version = server.version();
+    let Lengths { mac, key, iv } = Lengths::of(suite.bulk, version)?;
+    let prf = Prf::of(version, suite.hash);
+    let block = prf.expand(master.expose(), b"key expansion", &[&server.random, &client.random], 2 * (mac + key + iv));
+    let mut rest = block.as_slice();
+    let mut next = |len: usize| {
+        let (part, after) = rest.split_at_checked(len)?;
+        rest = after;
+        Some(part)
+    };
+    let (client_mac, server_mac) = (next(mac)?, next(mac)?);
+    let (client_key, server_key) = (next(key)?, next(key)?);
+    let (client_iv, server_iv) = (next(iv)?, next(iv)?);
+    let opener = |keys: &SideKeys<'_>| {
+        let cipher = record_cipher::tls12(suite.bulk, version, server.encrypt_then_mac(), keys)?;
+        Some(Opener { cipher, sequence: 0, secret: None, handshake: false })
+    };
+    Some((
+        opener(&SideKeys { mac: client_mac, key: client_key, iv: client_iv })?,
+        opener(&SideKeys { mac: server_mac, key: server_key, iv: server_iv })?,
+    ))
+}
+
+/// What arrived before its keys.
+pub enum Waiting {
+    /// A record.
+    Record(Head, Vec<u8>),
+    /// A record of this type and length was lost.
+    Lost(u8, usize),
+}
+
+/// Keys and waiting records of one session.
+pub struct Decryptor {
+    pub ring: Arc<KeyRing>,
+    max_undecrypted: usize,
+    pub lanes: PerDirection<LaneKeys>,
+    /// State of the ring at which a direction's keys were not found.
+    pub asked: PerDirection<Option<u64>>,
+    /// A record of this direction was opened.
+    pub opened: PerDirection<bool>,
+    /// Records of this direction were lost: what does not authenticate is nobody's fault.
+    pub lossy: PerDirection<bool>,
+    queue: VecDeque<(Direction, Waiting)>,
+    held: usize,
+    pub exchange: Exchange,
+    /// The record that is being opened.
+    pub scratch: Vec<u8>,
+}
+
+impl Decryptor {
+    pub fn new(ring: Arc<KeyRing>, max_undecrypted: usize) -> Self {
+        Self {
+            ring,
+            max_undecrypted,
+            lanes: PerDirection::default(),
+            asked: PerDirection::default(),
+            opened: PerDirection::default(),
+            lossy: PerDirection::default(),
+            queue: VecDeque::new(),
+            held: 0,
+            exchange: Exchange::default(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub fn is_stopped(&self, direction: Direction) -> bool {
+        matches!(self.lanes.get(direction), LaneKeys::Stopped)
+    }
+
+    /// The handshake went on: what was not found may be found now.
+    pub fn ask_again(&mut self) {
+        self.asked = PerDirection::default();
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    pub const fn held(&self) -> usize {
+        self.held + self.exchange.held()
+    }
+
+    /// Keeps something for later; `false` when that is more than the cap.
+    #[must_use]
+    pub fn push(&mut self, direction: Direction, waiting: Waiting) -> bool {
+        let cost = RECORD_COST + if let Waiting::Record(_, body) = &waiting { body.len() } else { 0 };
+        if self.held + cost > self.max_undecrypted {
+            return false;
+        }
+        self.held += cost;
+        self.queue.push_back((direction, waiting));
+        true
+    }
+
+    /// Whose turn it is.
+    pub fn front(&self) -> Option<Direction> {
+        self.queue.front().map(|(direction, _)| *direction)
+    }
+
+    pub fn pop(&mut self) -> Option<(Direction, Waiting)> {
+        let next = self.queue.pop_front();
+        if let Some((_, waiting)) = &next {
+            self.held -= RECORD_COST + if let Waiting::Record(_, body) = waiting { body.len() } else { 0 };
+        }
+        next
+    }
+}
+
+/// What RSA key exchange needs of a handshake, and what names the session when it is taken up again.
+#[derive(Default)]
+pub struct Exchange {
+    /// The messages of each side, for the session hash.
+    transcript: PerDirection<Vec<Vec<u8>>>,
+    transcript_len: usize,
+    /// Messages are missing: there is no session hash.
+    broken: bool,
+    /// The hash over all messages up to the ClientKeyExchange (RFC 7627 §3).
+    session_hash: Option<Vec<u8>>,
+    /// The side has said what the session hash covers: up to the ClientKeyExchange, up to the ServerHelloDone.
+    done: PerDirection<bool>,
+    /// The encrypted premaster secret.
+    premaster: Option<Vec<u8>>,
+    /// The modulus of the server's public key.
+    pub modulus: Option<Vec<u8>>,
+    /// SHA-256 of the ticket that the server issued.
+    pub ticket: Option<[u8; 32]>,
+    /// The master secret that a private key gave.
+    pub master: Option<SharedSecret>,
+}
+
+impl Exchange {
+    const fn held(&self) -> usize {
+        self.transcript_len
+    }
+
+    /// A handshake message in the clear.
+    pub fn message(&mut self, direction: Direction, kind: u8, body: &[u8]) {
+        if self.broken || *self.done.get(direction) {
+            return;
+        }
+        *self.done.get_mut(direction) = matches!(kind, CLIENT_KEY_EXCHANGE | SERVER_HELLO_DONE);
+        let mut message = Vec::with_capacity(4 + body.len());
+        message.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_be_bytes());
+        if let Some(first) = message.first_mut() {
+            *first = kind;
+        }
+        message.extend_from_slice(body);
+        self.transcript_len += message.len();
+        if self.transcript_len > MAX_TRANSCRIPT {
+            self.lose();
+            return;
+        }
+        self.transcript.get_mut(direction).push(message);
+    }
+
+    /// Messages are missing, or are not needed.
+    pub fn lose(&mut self) {
+        self.broken = true;
+        self.transcript = PerDirection::default();
+        self.transcript_len = 0;
+    }
+
+    /// The ClientKeyExchange (RFC 5246 §7.4.7.1).
+    pub fn key_exchange(&mut self, body: &[u8]) {
+        let premaster = match body {
+            [high, low, rest @ ..] if usize::from(u16::from_be_bytes([*high, *low])) == rest.len() => rest,
+            _ => body,
+        };
+        // No key is longer than 16384 bits.
+        if self.premaster.is_none() && premaster.len() <= 2_048 {
+            self.premaster = Some(premaster.to_vec());
+        }
+    }
+
+    /// The session hash: the flights follow one another, so the order of the messages is known however they were delivered.
+    /// `Ok(None)`: not all of them are there yet.
+    fn session_hash(&mut self, client: Direction, prf: Prf) -> Result<Option<&[u8]>, &'static str> {
+        if self.session_hash.is_none() {
+            if self.broken {
+                return Err(why_not::GAP);
+            }
+            if !self.done.to_server || !self.done.to_client {
+                return Ok(None);
+            }
+            let (hello, rest) = self.transcript.get(client).split_first().ok_or(why_not::GAP)?;
+            let messages = std::iter::once(hello).chain(self.transcript.get(client.reverse())).chain(rest);
+            self.session_hash = Some(prf.session_hash(messages.map(Vec::as_slice)));
+            self.lose();
+        }
+        Ok(self.session_hash.as_deref())
+    }
+
+    /// The master secret by the server's private key. `Ok(None)`: the key, or something it needs, is not there (yet).
+    pub fn rsa_master(
+        &mut self,
+        ring: &KeyRing,
+        client: Direction,
+        hellos: (&ClientHello, &ServerHello),
+        suite: &Suite,
+    ) -> Result<Option<SharedSecret>, &'static str> {
+        let (Some(encrypted), Some(modulus)) = (&self.premaster, &self.modulus) else { return Ok(None) };
+        let Some(key) = ring.rsa_key(modulus) else { return Ok(None) };
+        let (hello, chosen) = hellos;
+        // RFC 5246 §7.4.7.1: the version that was offered; some clients write the one that was chosen.
+        let premaster = key.premaster(encrypted, &[hello.version, chosen.version()]).ok_or(why_not::WRONG_KEYS)?;
+        let prf = Prf::of(chosen.version(), suite.hash);
+        let master = if chosen.extended_master_secret() {
+            let Some(hash) = self.session_hash(client, prf)? else { return Ok(None) };
+            prf.expand(&premaster, b"extended master secret", &[hash], MASTER)
+        } else {
+            prf.expand(&premaster, b"master secret", &[&hello.random, &chosen.random], MASTER)
+        };
+        let master = shared(master);
+        self.master = Some(Arc::clone(&master));
+        Ok(Some(master))
+    }
+
+    /// Files the master secret under the names by which it can be taken up again (RFC 5246 §7.3, RFC 5077 §3.3).
+    pub fn remember(&self, ring: &KeyRing, server: &ServerHello) {
+        let Some(master) = &self.master else { return };
+        if !server.session_id.is_empty() {
+            ring.remember(&server.session_id, master);
+        }
+        if let Some(ticket) = &self.ticket {
+            ring.remember(ticket, master);
+        }
+    }
+}

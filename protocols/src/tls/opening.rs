@@ -1,0 +1,514 @@
+//! Encrypted records: they wait for their keys, are opened in the order of the wire, and what is in them goes on.
+
+use backstop_types::Direction;
+use sha2::{Digest as _, Sha256};
+
+use super::anomaly::{self, Defects};
+use super::decryptor::{LaneKeys, Opener, Waiting, tls12_openers};
+use super::handshake::{Piece, Reassembly};
+use super::keys::{Label, SharedSecret};
+use super::parser::TlsParser;
+use super::record::{ContentType, Header, MAX_PLAINTEXT};
+use super::record_cipher::Head;
+use super::suites::{self, Bulk, KeyExchange, Suite};
+use super::transaction::{Alert, KeySource, TLS13, why_not};
+use super::wire::vector16;
+use super::{certificate, hello};
+use crate::contract::Sink;
+use crate::cursor::Cursor;
+
+/// Content types (RFC 8446 §5.1).
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+
+/// Handshake types (RFC 8446 §4).
+const NEW_SESSION_TICKET: u8 = 4;
+const ENCRYPTED_EXTENSIONS: u8 = 8;
+const CERTIFICATE: u8 = 11;
+const CLIENT_KEY_EXCHANGE: u8 = 16;
+const FINISHED: u8 = 20;
+const KEY_UPDATE: u8 = 24;
+/// `close_notify` (RFC 8446 §6.1).
+const CLOSE_NOTIFY: u8 = 0;
+
+/// Whether a direction's records can be opened.
+enum Ready {
+    Yes,
+    /// Not yet.
+    Wait,
+    /// Never.
+    No,
+}
+
+impl TlsParser {
+    /// A record that shall be there whole, as it is to be opened or kept.
+    pub(super) fn wants(&self, direction: Direction, header: Header) -> bool {
+        self.decryptor.as_ref().is_some_and(|decryptor| !decryptor.is_stopped(direction)) && self.is_sealed(direction, header)
+    }
+
+    pub(super) fn is_sealed(&self, direction: Direction, header: Header) -> bool {
+        match self.facts.version() {
+            // RFC 8446 §5.2: what is encrypted looks like application data.
+            Some(version) if version >= TLS13 => header.kind == ContentType::ApplicationData,
+            Some(_) => self.lanes.get(direction).ciphered,
+            // Before the server's hello only early data is encrypted (RFC 8446 §4.2.10).
+            None => self.offers_early_data(direction) && header.kind == ContentType::ApplicationData,
+        }
+    }
+
+    fn offers_early_data(&self, direction: Direction) -> bool {
+        self.facts.client == Some(direction)
+            && !self.facts.retried
+            && self.facts.client_hello.as_ref().is_some_and(|hello| hello.extensions.contains(&hello::EXT_EARLY_DATA))
+    }
+
+    /// The record of TLS 1.3 is put off until the server's encrypted flight was read: its certificate is in there. Only when
+    /// its keys are there; who has none shall not wait.
+    pub(super) fn holds_back(&self) -> bool {
+        let Some(client) = self.facts.client else { return false };
+        self.facts.version().is_some_and(|version| version >= TLS13)
+            && self.decryptor.as_ref().is_some_and(
+                |decryptor| matches!(decryptor.lanes.get(client.reverse()), LaneKeys::Open(opener) if opener.handshake),
+            )
+    }
+
+    /// The handshake went on.
+    pub(super) fn keys_may_be_known(&mut self, out: &mut dyn Sink) {
+        if let Some(decryptor) = &mut self.decryptor {
+            decryptor.ask_again();
+            self.flush(out);
+        }
+    }
+
+    /// The server chose TLS 1.3: its keys are looked up at once.
+    pub(super) fn look_up(&mut self, direction: Direction, out: &mut dyn Sink) {
+        if self.decryptor.is_some() {
+            self.ready(direction, out);
+        }
+    }
+
+    /// A handshake message in the clear, for RSA key exchange.
+    pub(super) fn note_exchange(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut dyn Sink) {
+        let from_server = self.is_server(direction);
+        let suite = self.facts.cipher().and_then(suites::find);
+        let Some(decryptor) = &mut self.decryptor else { return };
+        let exchange = &mut decryptor.exchange;
+        if suite.is_some_and(|suite| suite.key_exchange != KeyExchange::Rsa) {
+            exchange.lose();
+            return;
+        }
+        exchange.message(direction, kind, body);
+        match kind {
+            CERTIFICATE if from_server => exchange.modulus = certificate::rsa_modulus(body),
+            CLIENT_KEY_EXCHANGE if !from_server => {
+                exchange.key_exchange(body);
+                self.keys_may_be_known(out);
+            }
+            // RFC 5077 §3.3: a life time, then the ticket.
+            NEW_SESSION_TICKET if from_server => {
+                let mut cursor = Cursor::new(body.get(4..).unwrap_or_default());
+                exchange.ticket = vector16(&mut cursor).ok().map(|ticket| Sha256::digest(ticket).into());
+                if let Some(server) = &self.facts.server_hello {
+                    exchange.remember(&decryptor.ring, server);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// An encrypted record, whole.
+    pub(super) fn sealed(&mut self, direction: Direction, header: Header, body: &[u8], out: &mut dyn Sink) {
+        let head = Head { kind: header.kind.number(), version: header.version };
+        self.flush(out);
+        if self.is_waiting_for_keys() || !matches!(self.ready(direction, out), Ready::Yes) {
+            self.keep(direction, Waiting::Record(head, body.to_vec()), out);
+            return;
+        }
+        let Some(decryptor) = &mut self.decryptor else { return };
+        let mut scratch = std::mem::take(&mut decryptor.scratch);
+        scratch.clear();
+        scratch.extend_from_slice(body);
+        self.open(direction, head, &mut scratch, out);
+        if let Some(decryptor) = &mut self.decryptor {
+            decryptor.scratch = scratch;
+        }
+    }
+
+    /// A record of which bytes are missing, and no more than this one.
+    pub(super) fn lose_record(&mut self, direction: Direction, header: Header, out: &mut dyn Sink) {
+        if !self.wants(direction, header) {
+            return;
+        }
+        self.flush(out);
+        if self.is_waiting_for_keys() || !matches!(self.ready(direction, out), Ready::Yes) {
+            self.keep(direction, Waiting::Lost(header.kind.number(), header.len), out);
+        } else {
+            self.lost(direction, header.kind.number(), header.len, out);
+        }
+    }
+
+    fn keep(&mut self, direction: Direction, waiting: Waiting, out: &mut dyn Sink) {
+        let Some(decryptor) = &mut self.decryptor else { return };
+        if !decryptor.is_stopped(direction) && !decryptor.push(direction, waiting) {
+            self.tell(direction, anomaly::KEYS_TOO_LATE, out);
+            self.give_up(why_not::KEYS_TOO_LATE, out);
+        }
+    }
+
+    pub(super) fn is_waiting_for_keys(&self) -> bool {
+        self.decryptor.as_ref().is_some_and(|decryptor| decryptor.is_waiting())
+    }
+
+    /// Opens what waited, as far as keys are there.
+    pub(super) fn flush(&mut self, out: &mut dyn Sink) {
+        while let Some(direction) = self.decryptor.as_ref().and_then(|decryptor| decryptor.front()) {
+            let ready = self.ready(direction, out);
+            if matches!(ready, Ready::Wait) {
+                return;
+            }
+            let Some((direction, waiting)) = self.decryptor.as_mut().and_then(|decryptor| decryptor.pop()) else { return };
+            match (ready, waiting) {
+                (Ready::Yes, Waiting::Record(head, mut body)) => self.open(direction, head, &mut body, out),
+                (Ready::Yes, Waiting::Lost(kind, len)) => self.lost(direction, kind, len, out),
+                _ => {}
+            }
+        }
+    }
+
+    /// Nothing of this direction is opened any more.
+    pub(super) fn stop(&mut self, direction: Direction, why: &'static str, out: &mut dyn Sink) {
+        let Some(decryptor) = &mut self.decryptor else { return };
+        if decryptor.is_stopped(direction) {
+            return;
+        }
+        *decryptor.lanes.get_mut(direction) = LaneKeys::Stopped;
+        let opened = decryptor.opened.to_server || decryptor.opened.to_client;
+        self.facts.why_not.get_or_insert(why);
+        let lane = self.lanes.get_mut(direction);
+        if lane.ciphered {
+            lane.handshake = Reassembly::default();
+        }
+        if opened && !lane.ended {
+            out.plaintext_gap(direction, None);
+        }
+        if self.is_server(direction) && self.facts.version().is_some_and(|version| version >= TLS13) {
+            self.tell_handshake(out);
+        }
+    }
+
+    /// The session stays closed.
+    pub(super) fn give_up(&mut self, why: &'static str, out: &mut dyn Sink) {
+        for direction in Direction::BOTH {
+            self.stop(direction, why, out);
+        }
+        self.decryptor = None;
+    }
+
+    /// Why a session that still waits was not opened.
+    pub(super) fn why_waiting(&self) -> &'static str {
+        let rsa = self.facts.cipher().and_then(suites::find).is_some_and(|suite| suite.key_exchange == KeyExchange::Rsa);
+        if self.facts.client_hello.is_none() || self.facts.server_hello.is_none() {
+            why_not::MIDSTREAM
+        } else if self.facts.resumed && rsa {
+            why_not::RESUMED_UNKNOWN
+        } else {
+            why_not::NO_KEYS
+        }
+    }
+
+    fn ready(&mut self, direction: Direction, out: &mut dyn Sink) -> Ready {
+        let Some(decryptor) = &mut self.decryptor else { return Ready::No };
+        match decryptor.lanes.get(direction) {
+            LaneKeys::Open(_) => return Ready::Yes,
+            LaneKeys::Stopped => return Ready::No,
+            LaneKeys::Unknown | LaneKeys::Application => {}
+        }
+        let generation = decryptor.ring.generation();
+        if decryptor.asked.get_mut(direction).replace(generation) == Some(generation) {
+            return Ready::Wait;
+        }
+        match self.resolve(direction) {
+            Ok(true) => Ready::Yes,
+            Ok(false) => Ready::Wait,
+            Err(why) => {
+                if why == why_not::WRONG_KEYS {
+                    self.tell(direction, anomaly::WRONG_KEYS, out);
+                }
+                self.give_up(why, out);
+                Ready::No
+            }
+        }
+    }
+
+    /// Looks for the keys of a direction. `false`: not there yet. `Err`: never will be, and why.
+    fn resolve(&mut self, direction: Direction) -> Result<bool, &'static str> {
+        let Some(client) = self.facts.client else { return Ok(false) };
+        for (hello, side) in [(self.facts.client_hello.is_some(), client), (self.facts.server_hello.is_some(), client.reverse())]
+        {
+            // A hello that was lost does not come again.
+            if !hello && self.lanes.get(side).broken {
+                return Err(why_not::GAP);
+            }
+        }
+        let (Some(hello), Some(chosen)) = (&self.facts.client_hello, &self.facts.server_hello) else { return Ok(false) };
+        let version = chosen.version();
+        if !(0x0301..=TLS13).contains(&version) {
+            return Err(why_not::UNSUPPORTED_VERSION);
+        }
+        let suite = suites::find(chosen.cipher).filter(|suite| suite.bulk != Bulk::Other);
+        let suite = suite.ok_or(why_not::UNSUPPORTED_CIPHER)?;
+        if chosen.compression != 0 {
+            return Err(why_not::UNSUPPORTED_COMPRESSION);
+        }
+        if version >= TLS13 {
+            return self.resolve13(direction, client, suite);
+        }
+        let Some(decryptor) = &mut self.decryptor else { return Ok(false) };
+        let logged = decryptor.ring.secret(&hello.random, Label::Master);
+        let (master, source) = match (logged, suite.key_exchange) {
+            (Some(master), _) => (Some(master), KeySource::KeyLog),
+            (None, KeyExchange::Ephemeral) if decryptor.ring.is_rsa_only() => return Err(why_not::DHE_NEEDS_KEY_LOG),
+            (None, KeyExchange::Ephemeral) => (None, KeySource::KeyLog),
+            (None, KeyExchange::Rsa) => {
+                let exchange = &mut decryptor.exchange;
+                let master = match exchange.rsa_master(&decryptor.ring, client, (hello, chosen), suite) {
+                    Ok(None) => {
+                        let taken_up = [
+                            (!chosen.session_id.is_empty() && chosen.session_id == hello.session_id)
+                                .then_some(chosen.session_id.as_slice()),
+                            hello.ticket_sha256.as_ref().map(<[u8; 32]>::as_slice),
+                        ];
+                        exchange.master = taken_up.into_iter().flatten().find_map(|name| decryptor.ring.remembered(name));
+                        exchange.master.clone()
+                    }
+                    Ok(master) => master,
+                    Err(why) => return Err(why),
+                };
+                if master.is_none()
+                    && decryptor.ring.is_rsa_only()
+                    && (self.lanes.to_server.broken || self.lanes.to_client.broken)
+                {
+                    return Err(why_not::GAP);
+                }
+                exchange.remember(&decryptor.ring, chosen);
+                (master, KeySource::RsaKey)
+            }
+        };
+        let Some(master) = master else { return Ok(false) };
+        let openers = tls12_openers(suite, hello, chosen, &master).ok_or(why_not::UNSUPPORTED_CIPHER)?;
+        self.facts.key_source = Some(source);
+        decryptor.exchange.lose();
+        for (side, opener) in [(client, openers.0), (client.reverse(), openers.1)] {
+            if !decryptor.is_stopped(side) {
+                *decryptor.lanes.get_mut(side) = LaneKeys::Open(Box::new(opener));
+            }
+        }
+        Ok(!decryptor.is_stopped(direction))
+    }
+
+    fn resolve13(&mut self, direction: Direction, client: Direction, suite: &Suite) -> Result<bool, &'static str> {
+        let (Some(hello), Some(decryptor)) = (&self.facts.client_hello, &mut self.decryptor) else { return Ok(false) };
+        if decryptor.ring.is_rsa_only() {
+            return Err(why_not::DHE_NEEDS_KEY_LOG);
+        }
+        let handshake = !matches!(decryptor.lanes.get(direction), LaneKeys::Application);
+        let label = match (direction == client, handshake) {
+            (true, true) => Label::ClientHandshake,
+            (true, false) => Label::ClientApplication,
+            (false, true) => Label::ServerHandshake,
+            (false, false) => Label::ServerApplication,
+        };
+        let Some(secret) = decryptor.ring.secret(&hello.random, label) else { return Ok(false) };
+        let opener = opener13(suite, secret, handshake)?;
+        *decryptor.lanes.get_mut(direction) = LaneKeys::Open(Box::new(opener));
+        self.facts.key_source = Some(KeySource::KeyLog);
+        Ok(true)
+    }
+
+    /// Opens a record in place and looks inside.
+    fn open(&mut self, direction: Direction, head: Head, fragment: &mut [u8], out: &mut dyn Sink) {
+        let early = self.offers_early_data(direction);
+        let Some(decryptor) = &mut self.decryptor else { return };
+        let LaneKeys::Open(opener) = decryptor.lanes.get_mut(direction) else { return };
+        let (handshake, first) = (opener.handshake, opener.sequence == 0);
+        match opener.open(head, fragment) {
+            Ok(range) => {
+                *decryptor.opened.get_mut(direction) = true;
+                self.facts.decrypted = true;
+                let content = fragment.get(range).unwrap_or_default();
+                if self.facts.version().is_some_and(|version| version >= TLS13) {
+                    self.inner_content(direction, content, out);
+                } else {
+                    self.content(direction, head.kind, content, out);
+                }
+            }
+            // RFC 8446 §4.2.10: early data is under another key, and stands before the client's first message.
+            Err(_) if early && handshake && first => self.facts.early_records += 1,
+            Err(_) if *decryptor.lossy.get(direction) => self.stop(direction, why_not::GAP, out),
+            Err(_) if *decryptor.opened.get(direction) => {
+                self.tell(direction, anomaly::BAD_RECORD_MAC, out);
+                self.stop(direction, why_not::BAD_RECORD_MAC, out);
+            }
+            // Nothing of this direction ever fitted: rather the key than the record.
+            Err(_) => {
+                self.tell(direction, anomaly::WRONG_KEYS, out);
+                self.stop(direction, why_not::WRONG_KEYS, out);
+            }
+        }
+    }
+
+    fn lost(&mut self, direction: Direction, kind: u8, len: usize, out: &mut dyn Sink) {
+        let Some(decryptor) = &mut self.decryptor else { return };
+        *decryptor.lossy.get_mut(direction) = true;
+        let LaneKeys::Open(opener) = decryptor.lanes.get_mut(direction) else { return };
+        let Some(plaintext) = opener.lose_one(len) else {
+            self.stop(direction, why_not::GAP, out);
+            return;
+        };
+        self.lanes.get_mut(direction).handshake = Reassembly::default();
+        self.facts.why_not.get_or_insert(why_not::GAP);
+        if kind == APPLICATION_DATA {
+            out.plaintext_gap(direction, plaintext.map(|len| len as u64));
+        }
+    }
+
+    /// TLSInnerPlaintext (RFC 8446 §5.2): content, its type, zeros.
+    fn inner_content(&mut self, direction: Direction, inner: &[u8], out: &mut dyn Sink) {
+        let Some(end) = inner.iter().rposition(|&byte| byte != 0) else {
+            self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
+            return;
+        };
+        let (content, kind) = inner.split_at_checked(end).unwrap_or((inner, &[]));
+        self.content(direction, kind.first().copied().unwrap_or_default(), content, out);
+    }
+
+    fn content(&mut self, direction: Direction, kind: u8, content: &[u8], out: &mut dyn Sink) {
+        if content.len() > MAX_PLAINTEXT {
+            self.tell(direction, anomaly::RECORD_TOO_LONG, out);
+        }
+        if self.lanes.get(direction).ended {
+            // RFC 8446 §6.1: what follows a close_notify is ignored.
+            self.tell(direction, anomaly::DATA_AFTER_CLOSE, out);
+            return;
+        }
+        if kind != HANDSHAKE && self.lanes.get(direction).handshake.is_pending() {
+            self.tell(direction, anomaly::INTERLEAVED_RECORD, out);
+        }
+        match (kind, content) {
+            (APPLICATION_DATA, []) => {}
+            (APPLICATION_DATA, _) => {
+                if self.facts.client == Some(direction) && std::mem::take(&mut self.early_data_taken) {
+                    // The server took early data, which nobody here could read.
+                    out.plaintext_gap(direction, None);
+                }
+                out.plaintext(direction, content);
+            }
+            (HANDSHAKE, _) => self.sealed_fragment(direction, content, out),
+            (ALERT, &[level, description]) => self.sealed_alert(Alert { direction, level, description }, out),
+            // RFC 5246 §7.4.1.2: a second handshake, up to TLS 1.2, changes the keys again.
+            (20, [1]) => self.stop(direction, why_not::RENEGOTIATED, out),
+            // Heartbeats (RFC 6520).
+            (24, _) => {}
+            _ => self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out),
+        }
+    }
+
+    fn sealed_alert(&mut self, alert: Alert, out: &mut dyn Sink) {
+        if alert.description == CLOSE_NOTIFY {
+            self.lanes.get_mut(alert.direction).ended = true;
+            out.plaintext_end(alert.direction);
+        } else if self.facts.sealed_alert.is_none() {
+            self.facts.sealed_alert = Some(alert);
+        }
+    }
+
+    /// A fragment of encrypted handshake messages.
+    fn sealed_fragment(&mut self, direction: Direction, content: &[u8], out: &mut dyn Sink) {
+        let mut handshake = std::mem::take(&mut self.lanes.get_mut(direction).handshake);
+        let max = self.max_message;
+        let left = handshake.feed(content, max, |piece| match piece {
+            Piece::Message(kind, body) => self.sealed_message(direction, kind, body, out),
+            Piece::TooLong => {
+                self.tell(direction, anomaly::HANDSHAKE_TOO_LONG, out);
+                true
+            }
+        });
+        // RFC 8446 §5.1: the message before a change of keys ends its record.
+        if !left.is_empty() {
+            self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
+        }
+        self.lanes.get_mut(direction).handshake = handshake;
+    }
+
+    /// An encrypted handshake message; `false` when the keys change behind it.
+    fn sealed_message(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut dyn Sink) -> bool {
+        if self.facts.version().is_none_or(|version| version < TLS13) {
+            return true;
+        }
+        let from_server = self.is_server(direction);
+        match kind {
+            ENCRYPTED_EXTENSIONS if from_server => self.encrypted_extensions(direction, body, out),
+            CERTIFICATE if from_server && self.facts.chain.sha256.is_empty() => {
+                let mut defects = Defects::default();
+                self.facts.chain = certificate::parse_chain13(body, &mut defects);
+                self.tell_all(direction, &defects, out);
+            }
+            CERTIFICATE if !from_server => self.facts.client_certificate |= certificate::has_certificate13(body),
+            FINISHED => {
+                self.change_keys(direction, out, |_, _| Some(LaneKeys::Application));
+                if from_server {
+                    self.tell_handshake(out);
+                }
+                return false;
+            }
+            KEY_UPDATE => {
+                self.change_keys(direction, out, |opener, suite| {
+                    let updated = opener.updated(suite)?;
+                    (!opener.handshake).then(|| LaneKeys::Open(Box::new(updated)))
+                });
+                return false;
+            }
+            _ => {}
+        }
+        true
+    }
+
+    fn change_keys(&mut self, direction: Direction, out: &mut dyn Sink, next: impl FnOnce(&Opener, &Suite) -> Option<LaneKeys>) {
+        let suite = self.facts.cipher().and_then(suites::find);
+        let Some(decryptor) = &mut self.decryptor else { return };
+        *decryptor.asked.get_mut(direction) = None;
+        let lane = decryptor.lanes.get_mut(direction);
+        let next = match (&*lane, suite) {
+            (LaneKeys::Open(opener), Some(suite)) => next(opener, suite),
+            _ => None,
+        };
+        match next {
+            Some(next) => *lane = next,
+            None => {
+                self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
+                self.stop(direction, why_not::UNEXPECTED_MESSAGE, out);
+            }
+        }
+    }
+
+    /// RFC 8446 §4.3.1.
+    fn encrypted_extensions(&mut self, direction: Direction, body: &[u8], out: &mut dyn Sink) {
+        let mut defects = Defects::default();
+        let extensions = hello::parse_encrypted_extensions(body, &mut defects);
+        self.tell_all(direction, &defects, out);
+        self.early_data_taken = extensions.early_data && self.facts.client_hello.is_some();
+        if let Some(server) = &mut self.facts.server_hello
+            && !extensions.alpn.is_empty()
+        {
+            server.alpn = extensions.alpn;
+        }
+    }
+}
+
+fn opener13(suite: &Suite, secret: SharedSecret, handshake: bool) -> Result<Opener, &'static str> {
+    if secret.expose().len() != suite.hash.len() {
+        return Err(why_not::WRONG_KEYS);
+    }
+    Opener::tls13(suite, secret, handshake).ok_or(why_not::UNSUPPORTED_CIPHER)
+}
