@@ -30,6 +30,7 @@ const SMALL_LIMITS: Limits = Limits {
     max_dictionary_bytes: 1024,
     max_pending: 4,
     max_layers: 3,
+    max_undecrypted: 16 * 1024,
 };
 
 /// Runs one input.

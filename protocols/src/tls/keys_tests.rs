@@ -7,10 +7,9 @@ use backstop_types::{Direction, Fields};
 use super::*;
 use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::driver::Driver;
-use crate::testing::{self, Event, Recorder, Script};
+use crate::testing::{self, Recorder};
 
 const UP: Direction = Direction::ToServer;
-const DOWN: Direction = Direction::ToClient;
 
 /// Keeps what was unwrapped, the last facts, and the names of what was told.
 #[derive(Default)]

@@ -107,8 +107,11 @@ fn from_pkcs8(der: &[u8]) -> Result<PrivateKey, KeyError> {
     })
 }
 
+/// A PEM label and what the block holds.
+type Block<'a> = (&'a [u8], Zeroizing<Vec<u8>>);
+
 /// The first block of a PEM text whose label ends in `PRIVATE KEY` (RFC 7468), decoded.
-fn private_key_block(text: &[u8]) -> Result<Option<(&[u8], Zeroizing<Vec<u8>>)>, KeyError> {
+fn private_key_block(text: &[u8]) -> Result<Option<Block<'_>>, KeyError> {
     let mut label: Option<&[u8]> = None;
     let mut body = Zeroizing::new(Vec::with_capacity(text.len()));
     for line in text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii) {
