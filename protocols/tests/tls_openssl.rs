@@ -38,6 +38,11 @@ impl Lab {
     /// `None` where there is no openssl.
     fn new() -> Option<Self> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        // Two processes and their timing: on request, so that the build does not depend on it.
+        if std::env::var_os("BACKSTOP_OPENSSL_TESTS").is_none() {
+            eprintln!("skipped: BACKSTOP_OPENSSL_TESTS=1 runs OpenSSL as a live peer");
+            return None;
+        }
         if Command::new("openssl").arg("version").output().is_err() {
             eprintln!("skipped: there is no openssl");
             return None;
