@@ -305,26 +305,27 @@ impl Driver {
                     return;
                 }
                 State::Parsing(_) => {
-                    let used = self.parse(level, direction, bytes, out);
+                    let (used, next) = self.parse(level, direction, bytes, out);
                     bytes = bytes.get(used..).unwrap_or_default();
-                    // An upgrade moved the lane: what is left goes to whoever takes it now, from the same level on.
-                    from = level;
+                    // An upgrade or a wrap moved the lane: what is left goes to whoever takes it now.
+                    from = next;
                 }
             }
         }
     }
 
     /// Gives bytes to the parser of a layer until it wants more than there is; returns how many of `bytes` are done with
-    /// (used, skipped or buffered). Fewer than all only after an upgrade.
-    fn parse(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> usize {
-        let Some(layer) = self.layers.get_mut(level) else { return bytes.len() };
+    /// (used, skipped or buffered). Fewer than all only after an upgrade or a wrap; then also the level from which on the
+    /// rest is taken.
+    fn parse(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> (usize, usize) {
+        let Some(layer) = self.layers.get_mut(level) else { return (bytes.len(), level) };
         let lane = layer.lanes.get_mut(direction);
         if !lane.buffer.is_empty() {
             // A lane without a stated need (after a gap) takes what comes.
             let room = lane.need.saturating_sub(lane.buffer.len()).max(1);
             if bytes.len() < room {
                 lane.buffer.extend_from_slice(bytes);
-                return bytes.len();
+                return (bytes.len(), level);
             }
             // Only what completes the need: the rest is read where it lies.
             let (head, _) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
@@ -335,14 +336,13 @@ impl Driver {
                 Outcome::Left(used) => {
                     buffer.drain(..used.min(buffer.len()));
                     self.keep(level, direction, buffer, out);
-                    head.len()
+                    (head.len(), level)
                 }
-                Outcome::Moved(used) => {
+                Outcome::Moved(used, next) => {
                     // Bytes behind an upgrade inside the buffer belong to the next layer.
                     let rest = buffer.get(used..).unwrap_or_default();
-                    let from = level;
-                    self.feed(from, direction, rest, out);
-                    head.len()
+                    self.feed(next, direction, rest, out);
+                    (head.len(), next)
                 }
             };
         }
@@ -355,9 +355,9 @@ impl Driver {
                         self.keep(level, direction, rest.to_vec(), out);
                     }
                 }
-                bytes.len()
+                (bytes.len(), level)
             }
-            Outcome::Moved(used) => used,
+            Outcome::Moved(used, next) => (used, next),
         }
     }
 
@@ -378,7 +378,7 @@ impl Driver {
             let plain = inner.plain;
             let lane = layer.lanes.get_mut(direction);
             lane.need = 0;
-            let mut moved = false;
+            let mut moved = None;
             let mut stalled = false;
             match answer {
                 Ok(Advance::Consumed) => used = bytes.len(),
@@ -403,12 +403,11 @@ impl Driver {
                     used += consumed.min(rest.len());
                     lane.through = true;
                     self.upgrade(level, to);
-                    moved = true;
+                    moved = Some(level);
                 }
                 Ok(Advance::Wrap { consumed, within }) => {
                     used += consumed.min(rest.len());
-                    self.wrap(level, direction, within);
-                    moved = true;
+                    moved = Some(self.wrap(level, direction, within));
                 }
                 Err(error) => {
                     self.give_up(level, direction, error, out);
@@ -421,8 +420,8 @@ impl Driver {
                 return Outcome::Left(bytes.len());
             }
             self.after_call(level, plain, waited, out);
-            if moved {
-                return Outcome::Moved(used);
+            if let Some(next) = moved {
+                return Outcome::Moved(used, next);
             }
         }
     }
@@ -449,15 +448,15 @@ impl Driver {
         self.layers.insert(level + 1, next);
     }
 
-    /// Puts a wrapping layer before a layer, once for both directions.
-    fn wrap(&mut self, level: usize, direction: Direction, within: Option<AppProto>) {
+    /// Puts a wrapping layer before a layer, once for both directions; returns where it is.
+    fn wrap(&mut self, level: usize, direction: Direction, within: Option<AppProto>) -> usize {
         let waiting = level.checked_sub(1).and_then(|outer| self.layers.get_mut(outer));
         if let Some(outer) = waiting
             && outer.lanes.get(direction).through
             && !outer.lanes.get(direction.reverse()).through
         {
             outer.lanes.get_mut(direction).through = false;
-            return;
+            return level - 1;
         }
         let mut outer = match within {
             Some(_) if self.layers.len() < self.around.limits.max_layers => Layer::new(within, &self.around),
@@ -465,6 +464,7 @@ impl Driver {
         };
         outer.lanes.get_mut(direction.reverse()).through = true;
         self.layers.insert(level, outer);
+        level
     }
 
     fn give_up(&mut self, level: usize, direction: Direction, error: ParseError, out: &mut dyn Sink) {
@@ -569,8 +569,8 @@ impl Driver {
 enum Outcome {
     /// The parser is done with this many bytes and wants more than the rest, or all are used.
     Left(usize),
-    /// An upgrade after this many bytes: the rest belongs elsewhere.
-    Moved(usize),
+    /// An upgrade or a wrap after this many bytes: the rest goes to who takes it from this level on.
+    Moved(usize, usize),
 }
 
 /// The protocol of the first bytes, and whether more bytes could tell.
@@ -686,5 +686,21 @@ mod tests {
         assert_eq!(last, Some(AppProto::Nmf));
         assert!(!told.is_empty() && told.iter().all(|name| *name == AppProto::Nmf), "{told:?}");
         assert_eq!(names("tls13_kyber"), (Some(AppProto::Tls), vec![AppProto::Tls]));
+    }
+
+    /// A server's answer to the upgrade and its first record may be delivered together: both belong where they would alone.
+    #[test]
+    fn bytes_behind_the_second_wrap_go_to_the_wrapping_layer() {
+        let mut joined = fixture("nmf_tls12_0").unwrap();
+        let answer = joined.iter().position(|(direction, _)| *direction == Direction::ToClient).unwrap();
+        let (_, answer) = joined.remove(answer);
+        let flight = joined.iter_mut().find(|(direction, _)| *direction == Direction::ToClient).unwrap();
+        flight.1.splice(..0, answer);
+        let recorder = crate::testing::run(&joined);
+        assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+        let sees_certificate = |(app_proto, fields): (AppProto, &backstop_types::Fields)| {
+            app_proto == AppProto::Tls && fields.get("subject").is_some()
+        };
+        assert!(recorder.transactions().any(sees_certificate));
     }
 }
