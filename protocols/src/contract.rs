@@ -172,7 +172,8 @@ pub trait Parser: Send {
     /// This direction has ended; `left` are bytes that were never consumed.
     fn close(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink);
 
-    /// Time has passed, perhaps keys have come: a parser that waits looks again. Cheap when nothing has changed.
+    /// Time has passed, perhaps keys have come: a parser that waits looks again. Cheap when nothing has changed. One that
+    /// waited is called a second time, to say what comes behind that which it unwrapped.
     fn poll(&mut self, _out: &mut dyn Sink) {}
 
     /// It holds bytes that it can read when keys come. It may still wait when both directions have ended; what comes last
@@ -181,7 +182,7 @@ pub trait Parser: Send {
         false
     }
 
-    /// No keys will come: what is left to say is said now.
+    /// No keys will come: what is left to say is said now. Called a second time as [`Parser::poll`] is.
     fn stop_waiting(&mut self, _out: &mut dyn Sink) {}
 
     /// Bytes it holds of its own, beside those that were not consumed.

@@ -163,14 +163,17 @@ impl Driver {
         let mut level = 0;
         while level < self.layers.len() {
             let names = self.names_flow(level);
-            let Some(layer) = self.layers.get_mut(level) else { return };
-            let waited = layer.is_waiting();
-            if let State::Parsing(parser) = &mut layer.state {
-                let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
+            let waited = self.layers.get(level).is_some_and(Layer::is_waiting);
+            // Whoever waited and does no more is called again: what was unwrapped goes before the end of it.
+            let calls = if waited { 2 } else { 1 };
+            for _ in 0..calls {
+                let Some(Layer { state: State::Parsing(parser), confirmed, .. }) = self.layers.get_mut(level) else { break };
+                let mut inner = LayerSink::new(out, confirmed, names);
                 call(parser.as_mut(), &mut inner);
                 let plain = inner.plain;
-                self.after_call(level, plain, waited, out);
+                self.hand_inwards(level, plain, out);
             }
+            self.close_behind(level, waited, out);
             level += 1;
         }
     }
@@ -435,7 +438,8 @@ impl Driver {
             self.give_up(level, direction, ParseError { offset: 0, event: "buffer_limit" }, out);
             return;
         }
-        lane.buffer = rest;
+        // What is idle holds nothing, not even room.
+        lane.buffer = if rest.is_empty() { Vec::new() } else { rest };
     }
 
     /// Puts the successor of a layer behind it, once.
@@ -491,10 +495,18 @@ impl Driver {
                         let room = self.layers.len() < self.around.limits.max_layers;
                         self.layers.push(if room { Layer::new(None, &self.around) } else { Layer::dead() });
                     }
-                    self.feed(level + 1, direction, plain.bytes.get(range).unwrap_or_default(), out);
+                    let bytes = plain.bytes.get(range).unwrap_or_default();
+                    out.plaintext(direction, bytes);
+                    self.feed(level + 1, direction, bytes, out);
                 }
-                Run::Gap(direction, len) => self.gap_from(level + 1, direction, len, out),
-                Run::End(direction) => self.close_from(level + 1, direction, out),
+                Run::Gap(direction, len) => {
+                    out.plaintext_gap(direction, len);
+                    self.gap_from(level + 1, direction, len.unwrap_or(UNKNOWN_GAP), out);
+                }
+                Run::End(direction) => {
+                    out.plaintext_end(direction);
+                    self.close_from(level + 1, direction, out);
+                }
             }
         }
     }
@@ -599,7 +611,7 @@ enum Run {
     /// These bytes of a direction.
     Bytes(Direction, Range<usize>),
     /// Missing bytes.
-    Gap(Direction, u64),
+    Gap(Direction, Option<u64>),
     /// The end of a direction.
     End(Direction),
 }
@@ -635,22 +647,15 @@ impl Sink for LayerSink<'_> {
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
         let start = self.plain.bytes.len();
         self.plain.bytes.extend_from_slice(bytes);
-        let end = self.plain.bytes.len();
-        match self.plain.runs.last_mut() {
-            Some(Run::Bytes(last, range)) if *last == direction => range.end = end,
-            _ => self.plain.runs.push(Run::Bytes(direction, start..end)),
-        }
-        self.outer.plaintext(direction, bytes);
+        self.plain.runs.push(Run::Bytes(direction, start..self.plain.bytes.len()));
     }
 
     fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
-        self.plain.runs.push(Run::Gap(direction, len.unwrap_or(UNKNOWN_GAP)));
-        self.outer.plaintext_gap(direction, len);
+        self.plain.runs.push(Run::Gap(direction, len));
     }
 
     fn plaintext_end(&mut self, direction: Direction) {
         self.plain.runs.push(Run::End(direction));
-        self.outer.plaintext_end(direction);
     }
 
     fn confirmed(&mut self, app_proto: AppProto) {

@@ -132,8 +132,6 @@ pub struct Decryptor {
     queue: VecDeque<(Direction, Waiting)>,
     held: usize,
     pub exchange: Exchange,
-    /// The record that is being opened.
-    pub scratch: Vec<u8>,
 }
 
 impl Decryptor {
@@ -148,7 +146,6 @@ impl Decryptor {
             queue: VecDeque::new(),
             held: 0,
             exchange: Exchange::default(),
-            scratch: Vec::new(),
         }
     }
 

@@ -125,14 +125,8 @@ impl TlsParser {
             self.keep(direction, Waiting::Record(head, body.to_vec()), out);
             return;
         }
-        let Some(decryptor) = &mut self.decryptor else { return };
-        let mut scratch = std::mem::take(&mut decryptor.scratch);
-        scratch.clear();
-        scratch.extend_from_slice(body);
-        self.open(direction, head, &mut scratch, out);
-        if let Some(decryptor) = &mut self.decryptor {
-            decryptor.scratch = scratch;
-        }
+        // A copy to open in place; nothing of it stays with a session that is idle.
+        self.open(direction, head, &mut body.to_vec(), out);
     }
 
     /// A record of which bytes are missing, and no more than this one.

@@ -45,8 +45,13 @@ pub(super) struct Lane {
 /// One step through a stream.
 enum Step {
     Used(usize),
+    /// Used, and perhaps something was unwrapped: the layer inside comes first.
+    Opened(usize),
     Need(usize),
-    Skip { used: usize, len: usize },
+    Skip {
+        used: usize,
+        len: usize,
+    },
 }
 
 /// Parses one session.
@@ -137,7 +142,7 @@ impl TlsParser {
                 self.count(direction, header);
                 self.closed_record(direction, header, out);
                 self.sealed(direction, header, body, out);
-                return Step::Used(HEADER + header.len);
+                return Step::Opened(HEADER + header.len);
             }
             self.stop(direction, why_not::RECORD_ABOVE_BUFFER, out);
         }
@@ -297,6 +302,7 @@ impl Parser for TlsParser {
             }
             match self.step(direction, rest, out).map_err(|error| ParseError { offset: consumed, ..error })? {
                 Step::Used(used) => consumed += used,
+                Step::Opened(used) => return Ok(Advance::Skip { consumed: consumed + used, len: 0 }),
                 Step::Need(need) => return Ok(Advance::Need { consumed, need }),
                 Step::Skip { used, len } if rest.len() >= used + len => consumed += used + len,
                 Step::Skip { used, len } => return Ok(Advance::Skip { consumed: consumed + used, len: len as u64 }),
@@ -337,10 +343,7 @@ impl Parser for TlsParser {
     }
 
     fn poll(&mut self, out: &mut dyn Sink) {
-        if self.is_waiting() {
-            self.flush(out);
-            self.end(out);
-        }
+        if self.is_waiting() { self.flush(out) } else { self.end(out) }
     }
 
     fn is_waiting(&self) -> bool {
@@ -348,10 +351,13 @@ impl Parser for TlsParser {
     }
 
     fn stop_waiting(&mut self, out: &mut dyn Sink) {
-        self.poll(out);
+        if !self.is_waiting() {
+            self.end(out);
+            return;
+        }
+        self.flush(out);
         if self.is_waiting() {
             self.give_up(self.why_waiting(), out);
-            self.end(out);
         }
     }
 
