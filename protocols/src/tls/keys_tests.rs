@@ -7,7 +7,7 @@ use backstop_types::{Direction, Fields};
 use super::*;
 use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::driver::Driver;
-use crate::testing::{self, Event, Recorder};
+use crate::testing::{self, Event, Recorder, Script};
 
 const UP: Direction = Direction::ToServer;
 const DOWN: Direction = Direction::ToClient;
@@ -152,6 +152,31 @@ fn what_plain_tls_carries_is_recognised_and_parsed() {
         assert_eq!(opened.up, SAID, "{name}");
         assert_eq!(opened.down.len(), SAID.len());
         testing::assert_every_segmentation_is_equal_with_keys(&script, Some(&keys));
+    }
+}
+
+#[test]
+fn one_direction_may_be_delivered_before_the_other() {
+    for name in ["tls13_rfc8448", "tls13_echo", "tls12_echo_gcm", "tls12_echo_cbc", "tls10_echo_cbc"] {
+        let (script, keys) = (testing::fixture(name).unwrap(), keys_of(name));
+        let expected = open(&script, &keys);
+        for first in Direction::BOTH {
+            let (mut sorted, second): (Script, Script) = script.iter().cloned().partition(|(direction, _)| *direction == first);
+            sorted.extend(second);
+            let opened = open(&sorted, &keys);
+            assert_eq!((opened.up, opened.down), (expected.up.clone(), expected.down.clone()), "{name} {first:?}");
+            assert_eq!(opened.facts.why_not, None, "{name} {first:?}");
+            assert!(opened.anomalies.is_empty(), "{name} {first:?}: {:?}", opened.anomalies);
+            // Many records in one delivery say what they say one by one.
+            let join =
+                |direction| sorted.iter().filter(|(each, _)| *each == direction).flat_map(|(_, bytes)| bytes.clone()).collect();
+            let joined = vec![(first, join(first)), (first.reverse(), join(first.reverse()))];
+            testing::assert_every_segmentation_is_equal_with_keys(&joined, Some(&keys));
+            // One side alone is not opened, and says why.
+            let alone = open(&joined[..1], &keys);
+            assert!(!alone.facts.decrypted && alone.anomalies.is_empty(), "{name} {first:?}: {:?}", alone.anomalies);
+            assert_eq!(alone.facts.why_not, Some(why_not::MIDSTREAM), "{name} {first:?}");
+        }
     }
 }
 

@@ -52,14 +52,16 @@ impl TlsParser {
             // RFC 8446 §5.2: what is encrypted looks like application data.
             Some(version) if version >= TLS13 => header.kind == ContentType::ApplicationData,
             Some(_) => self.lanes.get(direction).ciphered,
-            // Before the server's hello only early data is encrypted (RFC 8446 §4.2.10).
-            None => self.offers_early_data(direction) && header.kind == ContentType::ApplicationData,
+            // Early data (RFC 8446 §4.2.10), or the server's hello is delivered late.
+            None => {
+                let from_client = self.facts.client == Some(direction);
+                from_client && (self.lanes.get(direction).ciphered || header.kind == ContentType::ApplicationData)
+            }
         }
     }
 
     fn offers_early_data(&self, direction: Direction) -> bool {
         self.facts.client == Some(direction)
-            && !self.facts.retried
             && self.facts.client_hello.as_ref().is_some_and(|hello| hello.extensions.contains(&hello::EXT_EARLY_DATA))
     }
 
@@ -144,9 +146,15 @@ impl TlsParser {
 
     fn keep(&mut self, direction: Direction, waiting: Waiting, out: &mut dyn Sink) {
         let Some(decryptor) = &mut self.decryptor else { return };
-        if !decryptor.is_stopped(direction) && !decryptor.push(direction, waiting) {
+        if decryptor.is_stopped(direction) || decryptor.push(direction, waiting) {
+            return;
+        }
+        if self.facts.client_hello.is_some() && self.facts.server_hello.is_some() {
             self.tell(direction, anomaly::KEYS_TOO_LATE, out);
             self.give_up(why_not::KEYS_TOO_LATE, out);
+        } else {
+            // One side is not seen at all.
+            self.give_up(why_not::MIDSTREAM, out);
         }
     }
 
@@ -323,6 +331,9 @@ impl TlsParser {
     /// Opens a record in place and looks inside.
     fn open(&mut self, direction: Direction, head: Head, fragment: &mut [u8], out: &mut dyn Sink) {
         let early = self.offers_early_data(direction);
+        if self.is_clear13(head.kind) {
+            return;
+        }
         let Some(decryptor) = &mut self.decryptor else { return };
         let LaneKeys::Open(opener) = decryptor.lanes.get_mut(direction) else { return };
         let (handshake, first) = (opener.handshake, opener.sequence == 0);
@@ -352,7 +363,15 @@ impl TlsParser {
         }
     }
 
+    /// Kept before the version was known, and not encrypted: a second hello, a ChangeCipherSpec (RFC 8446 §5, appendix D.4).
+    fn is_clear13(&self, kind: u8) -> bool {
+        kind != APPLICATION_DATA && self.facts.version().is_some_and(|version| version >= TLS13)
+    }
+
     fn lost(&mut self, direction: Direction, kind: u8, len: usize, out: &mut dyn Sink) {
+        if self.is_clear13(kind) {
+            return;
+        }
         let Some(decryptor) = &mut self.decryptor else { return };
         *decryptor.lossy.get_mut(direction) = true;
         let LaneKeys::Open(opener) = decryptor.lanes.get_mut(direction) else { return };

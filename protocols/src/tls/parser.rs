@@ -132,9 +132,11 @@ impl TlsParser {
         };
         if clear && header.len <= self.max_record.saturating_sub(HEADER) {
             let Some(body) = bytes.get(HEADER..HEADER + header.len) else { return Step::Need(HEADER + header.len) };
+            let waited = self.is_waiting_for_keys();
             self.count(direction, header);
             self.clear_record(direction, header, body, out);
-            return Step::Used(HEADER + header.len);
+            let used = HEADER + header.len;
+            return if waited { Step::Opened(used) } else { Step::Used(used) };
         }
         if self.wants(direction, header) {
             if header.len <= self.max_record.saturating_sub(HEADER) {

@@ -138,6 +138,7 @@ impl TlsParser {
         self.tell_all(direction, &defects, out);
         self.facts.client_hello = Some(hello);
         self.hello_seen(direction, out);
+        self.keys_may_be_known(out);
     }
 
     fn server_hello(&mut self, direction: Direction, body: &[u8], out: &mut dyn Sink) {
