@@ -1,4 +1,4 @@
-//! TLS, as far as it is in the clear (RFC 8446, RFC 5246).
+//! TLS (RFC 8446, RFC 5246): what is in the clear, and with keys what is not.
 //!
 //! ```text
 //! stream     = *record                  record  = type version length fragment
@@ -11,6 +11,17 @@
 //! prove the next. Behind a gap in the clear part no message is read, as nobody knows where one begins.
 //! Known limits: a session picked up in its middle is recognised by two records of application data in view, and has no
 //! record of its own; early data and the encrypted handshake of TLS 1.3 count as application data.
+//!
+//! # With keys
+//! A [`KeyRing`] opens TLS 1.0 to 1.3: AES-CBC with both orders of the MAC (RFC 5246 §6.2.3.2, RFC 7366), AES-GCM (RFC 5288),
+//! AES-CCM (RFC 6655), ChaCha20-Poly1305 (RFC 7905); from a key log (RFC 9850), or from the server's RSA key where it
+//! encrypted the premaster secret, with the extended master secret (RFC 7627) or without. A session whose keys are not there
+//! waits within `Limits::max_undecrypted`, both directions in their order, and is opened when they come. Every record is
+//! authenticated; what does not fit is told and never parsed, and its direction is not opened any more. A gap inside one record
+//! loses that record, a longer one the direction. [`Facts::why_not`] has the first reason for which something stayed closed.
+//! Known limits: RC4, 3DES, SSL 3.0, compression of records, compressed certificates (RFC 8879), second handshakes inside a
+//! session, and early data are not opened. The record of a TLS 1.3 session has the server's certificate when the keys were there
+//! before its flight; who has them later finds it in the facts of the end.
 
 pub mod anomaly;
 mod certificate;
@@ -22,6 +33,7 @@ mod ja4;
 mod keys;
 #[cfg(test)]
 mod keys_tests;
+mod lookup;
 mod opening;
 mod parser;
 mod prf;

@@ -1,21 +1,18 @@
 //! Encrypted records: they wait for their keys, are opened in the order of the wire, and what is in them goes on.
 
 use backstop_types::Direction;
-use sha2::{Digest as _, Sha256};
 
 use super::anomaly::{self, Defects};
-use super::decryptor::{LaneKeys, Opener, Waiting, tls12_openers};
+use super::decryptor::{LaneKeys, Opener, Waiting};
 use super::handshake::{Piece, Reassembly};
-use super::keys::{Label, SharedSecret};
+use super::lookup::Ready;
 use super::parser::TlsParser;
 use super::record::{ContentType, Header, MAX_PLAINTEXT};
 use super::record_cipher::Head;
-use super::suites::{self, Bulk, KeyExchange, Suite};
-use super::transaction::{Alert, KeySource, TLS13, why_not};
-use super::wire::vector16;
+use super::suites::{self, KeyExchange, Suite};
+use super::transaction::{Alert, TLS13, why_not};
 use super::{certificate, hello};
 use crate::contract::Sink;
-use crate::cursor::Cursor;
 
 /// Content types (RFC 8446 §5.1).
 const ALERT: u8 = 21;
@@ -23,23 +20,12 @@ const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 /// Handshake types (RFC 8446 §4).
-const NEW_SESSION_TICKET: u8 = 4;
 const ENCRYPTED_EXTENSIONS: u8 = 8;
 const CERTIFICATE: u8 = 11;
-const CLIENT_KEY_EXCHANGE: u8 = 16;
 const FINISHED: u8 = 20;
 const KEY_UPDATE: u8 = 24;
 /// `close_notify` (RFC 8446 §6.1).
 const CLOSE_NOTIFY: u8 = 0;
-
-/// Whether a direction's records can be opened.
-enum Ready {
-    Yes,
-    /// Not yet.
-    Wait,
-    /// Never.
-    No,
-}
 
 impl TlsParser {
     /// A record that shall be there whole, as it is to be opened or kept.
@@ -73,50 +59,6 @@ impl TlsParser {
             && self.decryptor.as_ref().is_some_and(
                 |decryptor| matches!(decryptor.lanes.get(client.reverse()), LaneKeys::Open(opener) if opener.handshake),
             )
-    }
-
-    /// The handshake went on.
-    pub(super) fn keys_may_be_known(&mut self, out: &mut dyn Sink) {
-        if let Some(decryptor) = &mut self.decryptor {
-            decryptor.ask_again();
-            self.flush(out);
-        }
-    }
-
-    /// The server chose TLS 1.3: its keys are looked up at once.
-    pub(super) fn look_up(&mut self, direction: Direction, out: &mut dyn Sink) {
-        if self.decryptor.is_some() {
-            self.ready(direction, out);
-        }
-    }
-
-    /// A handshake message in the clear, for RSA key exchange.
-    pub(super) fn note_exchange(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut dyn Sink) {
-        let from_server = self.is_server(direction);
-        let suite = self.facts.cipher().and_then(suites::find);
-        let Some(decryptor) = &mut self.decryptor else { return };
-        let exchange = &mut decryptor.exchange;
-        if suite.is_some_and(|suite| suite.key_exchange != KeyExchange::Rsa) {
-            exchange.lose();
-            return;
-        }
-        exchange.message(direction, kind, body);
-        match kind {
-            CERTIFICATE if from_server => exchange.modulus = certificate::rsa_modulus(body),
-            CLIENT_KEY_EXCHANGE if !from_server => {
-                exchange.key_exchange(body);
-                self.keys_may_be_known(out);
-            }
-            // RFC 5077 §3.3: a life time, then the ticket.
-            NEW_SESSION_TICKET if from_server => {
-                let mut cursor = Cursor::new(body.get(4..).unwrap_or_default());
-                exchange.ticket = vector16(&mut cursor).ok().map(|ticket| Sha256::digest(ticket).into());
-                if let Some(server) = &self.facts.server_hello {
-                    exchange.remember(&decryptor.ring, server);
-                }
-            }
-            _ => {}
-        }
     }
 
     /// An encrypted record, whole.
@@ -217,115 +159,6 @@ impl TlsParser {
         } else {
             why_not::NO_KEYS
         }
-    }
-
-    fn ready(&mut self, direction: Direction, out: &mut dyn Sink) -> Ready {
-        let Some(decryptor) = &mut self.decryptor else { return Ready::No };
-        match decryptor.lanes.get(direction) {
-            LaneKeys::Open(_) => return Ready::Yes,
-            LaneKeys::Stopped => return Ready::No,
-            LaneKeys::Unknown | LaneKeys::Application => {}
-        }
-        let generation = decryptor.ring.generation();
-        if decryptor.asked.get_mut(direction).replace(generation) == Some(generation) {
-            return Ready::Wait;
-        }
-        match self.resolve(direction) {
-            Ok(true) => Ready::Yes,
-            Ok(false) => Ready::Wait,
-            Err(why) => {
-                if why == why_not::WRONG_KEYS {
-                    self.tell(direction, anomaly::WRONG_KEYS, out);
-                }
-                self.give_up(why, out);
-                Ready::No
-            }
-        }
-    }
-
-    /// Looks for the keys of a direction. `false`: not there yet. `Err`: never will be, and why.
-    fn resolve(&mut self, direction: Direction) -> Result<bool, &'static str> {
-        let Some(client) = self.facts.client else { return Ok(false) };
-        for (hello, side) in [(self.facts.client_hello.is_some(), client), (self.facts.server_hello.is_some(), client.reverse())]
-        {
-            // A hello that was lost does not come again.
-            if !hello && self.lanes.get(side).broken {
-                return Err(why_not::GAP);
-            }
-        }
-        let (Some(hello), Some(chosen)) = (&self.facts.client_hello, &self.facts.server_hello) else { return Ok(false) };
-        let version = chosen.version();
-        if !(0x0301..=TLS13).contains(&version) {
-            return Err(why_not::UNSUPPORTED_VERSION);
-        }
-        let suite = suites::find(chosen.cipher).filter(|suite| suite.bulk != Bulk::Other);
-        let suite = suite.ok_or(why_not::UNSUPPORTED_CIPHER)?;
-        if chosen.compression != 0 {
-            return Err(why_not::UNSUPPORTED_COMPRESSION);
-        }
-        if version >= TLS13 {
-            return self.resolve13(direction, client, suite);
-        }
-        let Some(decryptor) = &mut self.decryptor else { return Ok(false) };
-        let logged = decryptor.ring.secret(&hello.random, Label::Master);
-        let (master, source) = match (logged, suite.key_exchange) {
-            (Some(master), _) => (Some(master), KeySource::KeyLog),
-            (None, KeyExchange::Ephemeral) if decryptor.ring.is_rsa_only() => return Err(why_not::DHE_NEEDS_KEY_LOG),
-            (None, KeyExchange::Ephemeral) => (None, KeySource::KeyLog),
-            (None, KeyExchange::Rsa) => {
-                let exchange = &mut decryptor.exchange;
-                let master = match exchange.rsa_master(&decryptor.ring, client, (hello, chosen), suite) {
-                    Ok(None) => {
-                        let taken_up = [
-                            (!chosen.session_id.is_empty() && chosen.session_id == hello.session_id)
-                                .then_some(chosen.session_id.as_slice()),
-                            hello.ticket_sha256.as_ref().map(<[u8; 32]>::as_slice),
-                        ];
-                        exchange.master = taken_up.into_iter().flatten().find_map(|name| decryptor.ring.remembered(name));
-                        exchange.master.clone()
-                    }
-                    Ok(master) => master,
-                    Err(why) => return Err(why),
-                };
-                if master.is_none()
-                    && decryptor.ring.is_rsa_only()
-                    && (self.lanes.to_server.broken || self.lanes.to_client.broken)
-                {
-                    return Err(why_not::GAP);
-                }
-                exchange.remember(&decryptor.ring, chosen);
-                (master, KeySource::RsaKey)
-            }
-        };
-        let Some(master) = master else { return Ok(false) };
-        let openers = tls12_openers(suite, hello, chosen, &master).ok_or(why_not::UNSUPPORTED_CIPHER)?;
-        self.facts.key_source = Some(source);
-        decryptor.exchange.lose();
-        for (side, opener) in [(client, openers.0), (client.reverse(), openers.1)] {
-            if !decryptor.is_stopped(side) {
-                *decryptor.lanes.get_mut(side) = LaneKeys::Open(Box::new(opener));
-            }
-        }
-        Ok(!decryptor.is_stopped(direction))
-    }
-
-    fn resolve13(&mut self, direction: Direction, client: Direction, suite: &Suite) -> Result<bool, &'static str> {
-        let (Some(hello), Some(decryptor)) = (&self.facts.client_hello, &mut self.decryptor) else { return Ok(false) };
-        if decryptor.ring.is_rsa_only() {
-            return Err(why_not::DHE_NEEDS_KEY_LOG);
-        }
-        let handshake = !matches!(decryptor.lanes.get(direction), LaneKeys::Application);
-        let label = match (direction == client, handshake) {
-            (true, true) => Label::ClientHandshake,
-            (true, false) => Label::ClientApplication,
-            (false, true) => Label::ServerHandshake,
-            (false, false) => Label::ServerApplication,
-        };
-        let Some(secret) = decryptor.ring.secret(&hello.random, label) else { return Ok(false) };
-        let opener = opener13(suite, secret, handshake)?;
-        *decryptor.lanes.get_mut(direction) = LaneKeys::Open(Box::new(opener));
-        self.facts.key_source = Some(KeySource::KeyLog);
-        Ok(true)
     }
 
     /// Opens a record in place and looks inside.
@@ -517,11 +350,4 @@ impl TlsParser {
             server.alpn = extensions.alpn;
         }
     }
-}
-
-fn opener13(suite: &Suite, secret: SharedSecret, handshake: bool) -> Result<Opener, &'static str> {
-    if secret.expose().len() != suite.hash.len() {
-        return Err(why_not::WRONG_KEYS);
-    }
-    Opener::tls13(suite, secret, handshake).ok_or(why_not::UNSUPPORTED_CIPHER)
 }
