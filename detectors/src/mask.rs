@@ -4,11 +4,12 @@
 //! (`net user x SECRET /add`) is not recognised.
 
 /// Names behind which a secret stands, in lower case. The last ones need a sign of assignment, being ordinary words too.
-const NAMES: [&str; 9] = ["password", "passwd", "passphrase", "passcode", "pwd", "secret", "apikey", "privatekey", "accesstoken"];
+const NAMES: [&str; 10] =
+    ["password", "passwd", "passphrase", "passcode", "pwd", "secret", "apikey", "privatekey", "accesstoken", "pass"];
 /// What stands in place of a secret.
 const MASK: &str = "***";
 /// Blanks and quotes between a name and its secret at most.
-const MAX_BETWEEN: usize = 8;
+const MAX_BETWEEN: usize = 256;
 
 /// The text with secrets left out, and whether there were any. Linear in the text.
 #[must_use]
@@ -55,7 +56,13 @@ fn secret(behind: &str) -> Option<(usize, usize)> {
     let mut quote = None;
     while let Some(&byte) = bytes.get(at).filter(|_| at < MAX_BETWEEN) {
         match byte {
-            b' ' | b'\t' => {}
+            _ if byte.is_ascii_whitespace() => {}
+            // A comment of SQL counts as a blank.
+            b'/' if bytes.get(at + 1) == Some(&b'*') => {
+                let rest = bytes.get(at + 2..).unwrap_or_default();
+                let Some(end) = rest.windows(2).take(MAX_BETWEEN).position(|pair| pair == b"*/") else { break };
+                at += end + 3;
+            }
             b'=' | b':' => assigned = true,
             // The prefix of a wide literal, and quotes that close the name itself (JSON, attributes).
             b'N' | b'n' if bytes.get(at + 1) == Some(&b'\'') => {}
@@ -103,6 +110,11 @@ mod tests {
     #[test]
     fn what_a_name_assigns_is_left_out() {
         for (text, expected) in [
+            ("PASSWORD            = 'hunter2'", "PASSWORD            = '***'"),
+            ("@rmtpassword\r\n=\r\nN'hunter2'", "@rmtpassword\r\n=\r\nN'***'"),
+            ("PASSWORD = /* x */ 'hunter2'", "PASSWORD = /* x */ '***'"),
+            ("PASSWORD=0x68756e HASHED", "PASSWORD=*** HASHED"),
+            ("/pass:hunter2 /f", "/pass:*** /f"),
             (
                 "CREATE LOGIN x WITH PASSWORD = N'hun''ter2', CHECK_POLICY=OFF",
                 "CREATE LOGIN x WITH PASSWORD = N'***', CHECK_POLICY=OFF",

@@ -128,6 +128,13 @@ impl Driver {
         self.layers.iter().any(|layer| matches!(layer.state, State::Probing))
     }
 
+    /// Bytes of a direction that the innermost parser of the stream itself has not consumed yet: its next message begins
+    /// so far back.
+    #[must_use]
+    pub fn unconsumed(&self, direction: Direction) -> usize {
+        self.layers.iter().map(|layer| layer.lanes.get(direction).buffer.len()).sum()
+    }
+
     /// Bytes held for parsers and by them, all layers.
     #[must_use]
     pub fn buffered(&self) -> usize {

@@ -30,8 +30,8 @@ pub struct FlowState {
     undecoded: Option<Box<PerDirection<Undecoded>>>,
     /// Rules already reported: identity and direction.
     reported: Vec<(u64, Direction)>,
-    /// Stream offset of the bytes being given to the parsers.
-    pub offset: PerDirection<u64>,
+    /// Where in the stream the parsers are: what they may be looking at, from its first to behind its last byte.
+    pub offset: PerDirection<(u64, u64)>,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -69,12 +69,12 @@ impl FlowState {
 
     /// Sync was lost or found where a direction stands now.
     pub fn in_sync(&mut self, direction: Direction, in_sync: bool) {
-        let offset = *self.offset.get(direction);
+        let (start, end) = *self.offset.get(direction);
         if in_sync && self.undecoded.is_none() {
             return;
         }
         let undecoded = self.undecoded.get_or_insert_default().get_mut(direction);
-        if in_sync { undecoded.found(offset) } else { undecoded.lost(offset) }
+        if in_sync { undecoded.found(end) } else { undecoded.lost(start) }
     }
 
     /// Whether a byte of the range lies where no parser understood.

@@ -248,9 +248,10 @@ impl StreamHandler for Handler<'_> {
     ) -> Interest {
         let state = self.state(flow, app);
         state.last_data = *cause;
-        *state.offset.get_mut(direction) = offset;
+        // A message that is not understood may have begun before these bytes, and may end with them.
+        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction)) as u64;
+        *state.offset.get_mut(direction) = (offset.saturating_sub(unconsumed), offset + bytes.len() as u64);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
-        *state.offset.get_mut(direction) = offset + bytes.len() as u64;
         if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
             state.scans.get_mut(direction).set_max_depth(None);
         }
@@ -265,10 +266,10 @@ impl StreamHandler for Handler<'_> {
 
     fn gap(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, len: u64, cause: &Cause) -> Interest {
         let state = self.state(flow, app);
-        *state.offset.get_mut(direction) = offset;
+        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction)) as u64;
+        *state.offset.get_mut(direction) = (offset.saturating_sub(unconsumed), offset + len);
         self.flush(flow, state, direction, Flush::End, cause);
         self.parse(flow, state, cause, |driver, sink| driver.gap(direction, len, sink));
-        *state.offset.get_mut(direction) = offset + len;
         if !std::mem::replace(state.gap_told.get_mut(direction), true) {
             self.stream_anomaly(flow, state, direction, "stream.reassembly_gap", cause);
         }

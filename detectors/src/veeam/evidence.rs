@@ -128,7 +128,7 @@ pub fn brief(call: &Call) -> Fields {
     fields.set("operation", bounded(&call.operation, MAX_VALUE));
     let inner_scope = spec.and_then(|spec| spec.scope.as_deref());
     let inner_method = spec.and_then(|spec| spec.method.as_deref());
-    let text = |text: &str| bounded(text, MAX_VALUE);
+    let text = |text: &str| shown(text, MAX_VALUE);
     fields.set_some("scope", call.scope.as_deref().or(inner_scope).map(text));
     fields.set_some("method", call.method.as_deref().or(inner_method).map(text));
     // Where the operation's argument and the spec disagree, both are told.
@@ -147,7 +147,7 @@ pub fn call_fields(call: &Call, max_text: usize) -> Fields {
     let mut fields = brief(call);
     if let Some(spec) = &call.spec {
         fields.set("spec", bounded(&spec.kind, MAX_VALUE));
-        fields.set_some("context_session_id", spec.context_session_id.as_deref().map(|id| bounded(id, MAX_VALUE)));
+        fields.set_some("context_session_id", spec.context_session_id.as_deref().map(|id| shown(id, MAX_VALUE)));
         if !spec.params.is_empty() {
             let params: Vec<Value> = spec.params.iter().take(MAX_PARAMS).map(|param| param_fields(param).into()).collect();
             fields.set("params", params);

@@ -55,7 +55,17 @@ impl SqlCalls {
         if self.harmless.contains(&key) {
             return nothing;
         }
-        let reading = sql::read(text);
+        // Each text for itself: what one opens, the next does not close.
+        let mut reading = sql::Reading { hits: Vec::new(), complete: true };
+        for text in call.each_sql() {
+            let of_one = sql::read(text);
+            reading.complete &= of_one.complete;
+            for hit in of_one.hits {
+                if !reading.hits.iter().any(|known| known.sid == hit.sid) {
+                    reading.hits.push(hit);
+                }
+            }
+        }
         if reading.hits.is_empty() {
             if self.harmless.len() >= MAX_HARMLESS {
                 self.harmless.pop_front();

@@ -32,6 +32,8 @@ pub(super) enum Stop {
     Short,
     /// They end inside a text: so many bytes of it are there, at the end.
     Cut(usize),
+    /// A cap is reached: what follows is not looked at.
+    Full,
     Malformed,
 }
 
@@ -216,7 +218,7 @@ impl Reader<'_> {
             if self.nodes < self.limits.max_nodes && self.room > 0 {
                 items.push(text);
             } else {
-                self.truncated = true;
+                return Err(Stop::Full);
             }
         }
     }
@@ -261,8 +263,7 @@ impl Reader<'_> {
             };
             self.spend(text.len());
             if self.nodes >= self.limits.max_nodes || self.room == 0 {
-                self.truncated = true;
-                continue;
+                return Err(Stop::Full);
             }
             if !items.is_empty() {
                 items.push(' ');

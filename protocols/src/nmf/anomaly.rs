@@ -20,10 +20,14 @@ pub const ENVELOPE_TOO_LARGE: &str = "nmf_envelope_too_large";
 pub const MALFORMED_MESSAGE: &str = "nmf_malformed_message";
 /// A message with a document type or entities of its own.
 pub const FORBIDDEN_XML: &str = "nmf_forbidden_xml";
-/// A cap of ours on the in-band dictionary was reached.
+/// An in-band dictionary several times larger than WCF's own quota (2,048 bytes a session) allows.
 pub const DICTIONARY_LIMIT: &str = "nmf_dictionary_limit";
 /// A request whose header alone is longer, or has more elements, than is decoded: no client writes such a one.
 pub const HEADER_LIMIT: &str = "nmf_header_limit";
+/// A request that says more than once what it may say once: its action, an argument; or more often than is read.
+pub const AMBIGUOUS_REQUEST: &str = "nmf_ambiguous_request";
+/// A request of Veeam's contract that reaches a cap before its arguments, or with something else than its arguments.
+pub const ARGUMENTS_HIDDEN: &str = "nmf_arguments_hidden";
 /// A request of which a cap of ours left something out.
 pub const REQUEST_CUT: &str = "nmf_request_cut";
 
@@ -43,5 +47,8 @@ pub fn is_violation(name: &str) -> bool {
             | MALFORMED_MESSAGE
             | FORBIDDEN_XML
             | HEADER_LIMIT
+            | AMBIGUOUS_REQUEST
+            | ARGUMENTS_HIDDEN
+            | DICTIONARY_LIMIT
     )
 }

@@ -47,7 +47,15 @@ impl Exchanges {
             None => self.pending.iter().position(answers),
         };
         match answered.and_then(|at| self.pending.remove(at)) {
-            Some(pending) => self.answered(&pending, &message, out),
+            Some(pending) => {
+                self.answered(&pending, &message, out);
+                if from_client {
+                    // What calls itself an answer may be a call all the same.
+                    let tx_id = self.next;
+                    self.next += 1;
+                    self.tracker.request(tx_id, &message, out);
+                }
+            }
             None => self.requested(direction, message, out),
         }
     }

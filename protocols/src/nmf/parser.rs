@@ -360,12 +360,16 @@ impl NmfParser {
             tell(direction, event, out);
         }
         match decoded.message {
-            Some(message) => {
+            Some(mut message) => {
                 // A cap of ours was reached before the body; bytes that a gap took are nobody's doing.
                 let capped = whole || payload.len() >= self.max_message;
                 let unbroken = decoded.anomaly.is_none() && !self.lanes.get(direction).dictionary.is_broken();
-                if capped && unbroken && message.truncated && message.body.is_none() && direction == self.client {
+                message.capped = capped && unbroken && message.truncated;
+                if message.capped && message.body.is_none() && direction == self.client {
                     tell(direction, anomaly::HEADER_LIMIT, out);
+                }
+                if !message.more_actions.is_empty() && direction == self.client {
+                    tell(direction, anomaly::AMBIGUOUS_REQUEST, out);
                 }
                 if message.truncated && whole {
                     // Strings that a gap took are no cap of ours, and a broken message was told.

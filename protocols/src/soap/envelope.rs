@@ -5,6 +5,11 @@ use super::{Element, Fault, Message, Node};
 /// Bytes of an action, address or message id that are kept.
 const MAX_ADDRESSING: usize = 2_048;
 
+/// Actions besides the first that are kept.
+const MAX_ACTIONS: usize = 16;
+/// Namespaces of WS-Addressing: 1.0, and that of the member submission.
+const ADDRESSING: [&str; 2] = ["http://www.w3.org/2005/08/addressing", "http://schemas.xmlsoap.org/ws/2004/08/addressing"];
+
 /// Takes the parts of an envelope. What is no envelope becomes the body as it is.
 #[must_use]
 pub fn message(root: Element, wire_len: u64, truncated: bool) -> Message {
@@ -31,7 +36,12 @@ pub fn message(root: Element, wire_len: u64, truncated: bool) -> Message {
 
 fn read_header(header: &Element, message: &mut Message) {
     let text = |name: &str| header.child(name).map(|element| bounded(element.text())).filter(|text| !text.is_empty());
-    message.action = text("Action");
+    // The first of WS-Addressing, else the first; the others are remembered.
+    let mut actions: Vec<&Element> = header.elements().filter(|element| element.name == "Action").collect();
+    actions.sort_by_key(|element| !ADDRESSING.contains(&element.namespace.as_str()));
+    let mut actions = actions.into_iter().map(|element| bounded(element.text())).filter(|text| !text.is_empty());
+    message.action = actions.next();
+    message.more_actions = actions.take(MAX_ACTIONS).collect();
     message.to = text("To");
     message.message_id = text("MessageID");
     message.relates_to = text("RelatesTo");

@@ -67,6 +67,8 @@ pub struct Fault {
 pub struct Message {
     /// WS-Addressing action.
     pub action: Option<String>,
+    /// Further actions, of other namespaces or doubled, bounded: which of them a service takes is not known here.
+    pub more_actions: Vec<String>,
     /// WS-Addressing destination.
     pub to: Option<String>,
     /// WS-Addressing message id.
@@ -81,6 +83,8 @@ pub struct Message {
     pub wire_len: u64,
     /// The tree is not complete: a cap was reached, or bytes are missing.
     pub truncated: bool,
+    /// … because of a cap of ours, not because bytes are missing.
+    pub capped: bool,
 }
 
 impl Message {

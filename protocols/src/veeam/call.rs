@@ -5,7 +5,7 @@ use backstop_types::Direction;
 use super::transaction::{Call, Param, Spec};
 use super::value;
 use crate::contract::{Anomaly, Content, Limits, Sink};
-use crate::nmf::anomaly::FORBIDDEN_XML;
+use crate::nmf::anomaly;
 use crate::registry::AppProto;
 use crate::soap::{Element, Message, xml};
 
@@ -15,12 +15,14 @@ pub const CONTRACT: &str = "IRemoteInvokeService";
 const MAX_NAME: usize = 256;
 /// Parameters kept of one call.
 const MAX_PARAMS: usize = 64;
-/// Arguments of one name, and SQL texts, that are looked at.
-const MAX_SAME: usize = 8;
-/// Places of a text that may name a method.
-const MAX_MENTIONS: usize = 2_048;
 /// Methods kept of one call besides the first.
-const MAX_METHODS: usize = 32;
+const MAX_METHODS: usize = 64;
+/// SQL texts of one call that are kept.
+const MAX_SQL: usize = 64;
+/// Tags that are looked at in a text that is no tree: each may be read to the end of the text.
+const MAX_TAGS: usize = 256;
+/// Attributes of one of them.
+const MAX_ATTRIBUTES: usize = 65_536;
 /// How deep in a spec its parts are looked for.
 const MAX_SEARCH: usize = 16;
 
@@ -32,37 +34,40 @@ pub fn contract_and_operation(action: &str) -> Option<(&str, &str)> {
 }
 
 /// The call that a request makes, where it is one to the contract. Texts inside it are offered to the scanner.
+///
+/// Nothing here chooses between things that stand twice: what the service takes of them, nobody here knows, so each counts.
 pub fn decode(tx_id: u64, message: &Message, limits: &Limits, out: &mut dyn Sink) -> Option<Call> {
     let body = message.body.as_ref();
-    let named = message.action.as_deref().and_then(contract_and_operation);
+    let actions = message.action.iter().chain(&message.more_actions);
+    let named = actions.filter_map(|action| contract_and_operation(action)).find(|(contract, _)| *contract == CONTRACT);
     let specs = arguments(body, "parameters");
     let (contract, operation) = match named {
-        Some((contract, operation)) if contract == CONTRACT => (contract, operation),
+        Some(named) => named,
         // The action may be an unknown dictionary string, or be lost: the spec itself tells.
-        _ if specs.iter().any(|text| text.contains("RemoteInvokeSpec")) => (CONTRACT, body.map_or("", |body| body.name.as_str())),
-        _ => return None,
+        None if specs.iter().any(|text| text.contains("RemoteInvokeSpec")) => {
+            (CONTRACT, body.map_or("", |body| body.name.as_str()))
+        }
+        None => return None,
     };
-    let mut methods = arguments(body, "method").into_iter().map(|method| name(&method));
+    let (methods, scopes) = (arguments(body, "method"), arguments(body, "scope"));
+    let mut found = Found { ambiguous: [&specs, &methods, &scopes].iter().any(|same| same.len() > 1), ..Found::default() };
     let mut call = Call {
         contract: contract.to_owned(),
         operation: name(operation),
-        scope: arguments(body, "scope").first().map(|scope| name(scope)),
-        method: methods.next(),
+        scope: scopes.first().map(|scope| name(scope)),
+        method: methods.first().map(|method| name(method)),
         truncated: message.truncated,
         ..Call::default()
     };
-    for method in methods {
-        add_method(&mut call, method);
-    }
-    let mut forbidden = false;
+    methods.iter().skip(1).for_each(|method| found.method(name(method)));
     for text in specs.iter().filter(|text| !text.is_empty()) {
         let mut offer = |layers: &[&'static str], text: &str| {
             out.content(Content { bytes: text.as_bytes(), layers, direction: Direction::ToServer, tx_id: Some(tx_id) });
         };
         offer(&["veeam.parameters"], text);
-        forbidden |= read_spec(text, limits, &mut call, &mut offer);
+        read_spec(text, limits, &mut call, &mut found, &mut offer);
     }
-    if let Some(sql) = &call.sql {
+    for sql in &found.sql {
         out.content(Content {
             bytes: sql.as_bytes(),
             layers: &["veeam.sql"],
@@ -70,51 +75,91 @@ pub fn decode(tx_id: u64, message: &Message, limits: &Limits, out: &mut dyn Sink
             tx_id: Some(tx_id),
         });
     }
-    if forbidden {
+    let mut tell = |event| out.anomaly(Anomaly { app_proto: AppProto::Nmf, event, direction: Direction::ToServer });
+    if found.forbidden {
         // No writer of a specification declares a document type: its entities would hide what is asked for.
-        out.anomaly(Anomaly { app_proto: AppProto::Nmf, event: FORBIDDEN_XML, direction: Direction::ToServer });
+        tell(anomaly::FORBIDDEN_XML);
     }
+    if found.ambiguous {
+        tell(anomaly::AMBIGUOUS_REQUEST);
+    }
+    if message.capped && hides_arguments(body) {
+        tell(anomaly::ARGUMENTS_HIDDEN);
+    }
+    found.give(&mut call, limits);
     Some(call)
 }
 
-/// The arguments of that name, in any case: their texts. Which one of several the service takes, nobody here knows.
+/// What a request says, beside its first method.
+#[derive(Default)]
+struct Found {
+    methods: Vec<String>,
+    sql: Vec<String>,
+    /// Something stands more often than it may, or than is read.
+    ambiguous: bool,
+    /// A document type.
+    forbidden: bool,
+}
+
+impl Found {
+    fn method(&mut self, method: String) {
+        if method.is_empty() || self.methods.contains(&method) {
+            return;
+        }
+        if self.methods.len() < MAX_METHODS { self.methods.push(method) } else { self.ambiguous = true }
+    }
+
+    fn sql(&mut self, sql: String) {
+        if sql.trim().is_empty() || self.sql.contains(&sql) {
+            return;
+        }
+        if self.sql.len() < MAX_SQL { self.sql.push(sql) } else { self.ambiguous = true }
+    }
+
+    fn give(mut self, call: &mut Call, limits: &Limits) {
+        let spec = call.spec.as_ref().and_then(|spec| spec.method.as_ref());
+        self.methods.retain(|method| Some(method) != call.method.as_ref() && Some(method) != spec);
+        call.more_methods = self.methods;
+        if self.sql.len() == 1 {
+            call.sql = self.sql.pop();
+        } else if !self.sql.is_empty() {
+            let joined = self.sql.join("\n");
+            call.sql = Some(joined.char_indices().take_while(|(at, _)| *at < limits.max_text).map(|(_, c)| c).collect());
+            call.sql_texts = self.sql;
+        }
+    }
+}
+
+/// A request that a cap cut off, but not inside its last argument: what it asks for lies behind something that nobody needs.
+fn hides_arguments(body: Option<&Element>) -> bool {
+    let Some(last) = body.and_then(|body| body.elements().last()) else { return true };
+    match last.name.as_str() {
+        "parameters" => !last.text().trim_start().starts_with('<'),
+        _ => true,
+    }
+}
+
+/// The arguments of that name, in any case: their texts. The tree is bounded.
 fn arguments(body: Option<&Element>, wanted: &str) -> Vec<String> {
     let named = body.into_iter().flat_map(Element::elements).filter(|element| element.name.eq_ignore_ascii_case(wanted));
-    named.take(MAX_SAME).map(Element::text).collect()
+    named.map(Element::text).collect()
 }
 
 fn name(text: &str) -> String {
-    text.chars().take(MAX_NAME).map(|character| if character.is_control() { ' ' } else { character }).collect()
+    text.trim().chars().take(MAX_NAME).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
-fn add_method(call: &mut Call, method: String) {
-    let known = call.effective_methods().any(|known| known == method);
-    if !known && !method.is_empty() && call.more_methods.len() < MAX_METHODS {
-        call.more_methods.push(method);
-    }
-}
-
-/// Adds a text of SQL as a line of its own.
-fn add_sql(call: &mut Call, sql: &str, limits: &Limits) {
-    let known = call.sql.get_or_insert_default();
-    if sql.is_empty() || known.lines().any(|line| line == sql) {
-        return;
-    }
-    let room = limits.max_text.saturating_sub(known.len());
-    if !known.is_empty() {
-        known.push('\n');
-    }
-    known.extend(sql.char_indices().take_while(|(at, _)| *at < room).map(|(_, character)| character));
-}
-
-/// Reads a specification into the call; true where it declares what XML of this kind must not.
-fn read_spec(text: &str, limits: &Limits, call: &mut Call, offer: &mut dyn FnMut(&[&'static str], &str)) -> bool {
+fn read_spec(text: &str, limits: &Limits, call: &mut Call, found: &mut Found, offer: &mut dyn FnMut(&[&'static str], &str)) {
     let tree = match xml::parse(text, limits) {
         Ok(tree) => tree,
         Err(error) => {
             call.truncated = true;
-            read_text(text, limits, call);
-            return error == xml::XmlError::Forbidden;
+            read_text(text, found);
+            if error == xml::XmlError::Forbidden {
+                found.forbidden = true;
+                read_entities(text, found);
+            }
+            return;
         }
     };
     let root = &tree.root;
@@ -136,51 +181,96 @@ fn read_spec(text: &str, limits: &Limits, call: &mut Call, offer: &mut dyn FnMut
         }
         call.spec = Some(spec);
     }
-    let mut methods = Vec::new();
-    let mut commands = Vec::new();
     walk(root, MAX_SEARCH, &mut |element| {
-        if element.name.ends_with("RemoteInvokeSpec") {
-            methods.extend(element.attribute("Method").map(name));
+        if element.name.ends_with("RemoteInvokeSpec")
+            && let Some(method) = element.attribute("Method")
+        {
+            found.method(name(method));
         }
         if let Some(command) = element.attribute("SqlCommand") {
-            commands.push(command.to_owned());
+            found.sql(command.to_owned());
         }
         if element.name == "SqlCommand" {
-            commands.extend(element.attribute("Text").map(str::to_owned));
-            commands.push(element.text());
+            if let Some(text) = element.attribute("Text") {
+                found.sql(text.to_owned());
+            }
+            found.sql(element.text());
         }
-        methods.len() < MAX_METHODS && commands.len() < MAX_SAME
     });
-    methods.into_iter().for_each(|method| add_method(call, method));
-    commands.iter().for_each(|command| add_sql(call, command, limits));
     if tree.truncated {
         call.truncated = true;
-        read_text(text, limits, call);
+        read_text(text, found);
     }
-    call.sql = call.sql.take().filter(|sql| !sql.is_empty());
-    false
 }
 
-/// What a specification says that is no tree, or not all of one: methods and SQL as they stand in the text.
-fn read_text(text: &str, limits: &Limits, call: &mut Call) {
-    for (at, attribute) in text.match_indices("Method").take(MAX_MENTIONS) {
-        let rest = text.get(at + attribute.len()..).unwrap_or_default().trim_start();
-        let Some(value) = rest.strip_prefix('=').map(str::trim_start) else { continue };
-        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''));
-        let inside: String = value.chars().skip(1).take(MAX_NAME * 2).take_while(|character| Some(*character) != quote).collect();
-        if quote.is_some() {
-            add_method(call, name(&xml::unescape(&inside)));
+/// What a specification says that is no tree, or not all of one: the methods and the SQL of its tags as they stand in the text.
+fn read_text(text: &str, found: &mut Found) {
+    found.ambiguous |= ["RemoteInvokeSpec", "SqlCommand"].iter().any(|name| text.matches(name).nth(MAX_TAGS).is_some());
+    for behind in tags(text, "RemoteInvokeSpec") {
+        for (attribute, value) in attributes(behind) {
+            if attribute == "Method" {
+                found.method(name(&xml::unescape(value)));
+            }
         }
     }
-    let mut rest = text;
-    for _ in 0..MAX_SAME {
-        let Some((_, after)) = rest.split_once("SqlCommand") else { break };
-        let Some((_, after)) = after.split_once('>') else { break };
-        let (command, after) = after.split_once("</").unwrap_or((after, ""));
-        add_sql(call, xml::unescape(command).trim(), limits);
-        rest = after.split_once('>').map_or("", |(_, after)| after);
+    for behind in tags(text, "SqlCommand") {
+        let Some((_, content)) = behind.split_once('>') else { continue };
+        for (attribute, value) in attributes(behind) {
+            if attribute == "Text" {
+                found.sql(xml::unescape(value));
+            }
+        }
+        let command = content.split("</").next().unwrap_or_default();
+        let command = command.strip_prefix("<![CDATA[").map_or_else(|| xml::unescape(command), str::to_owned);
+        found.sql(command.trim().to_owned());
     }
-    call.sql = call.sql.take().filter(|sql| !sql.is_empty());
+}
+
+/// What stands behind the names of the start tags that end so.
+fn tags<'a>(text: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(wanted).take(MAX_TAGS).filter_map(move |(at, _)| {
+        let behind = text.get(at + wanted.len()..)?;
+        let before = text.get(..at)?;
+        let open = before.len() - before.bytes().rev().take(MAX_NAME).position(|byte| byte == b'<')? - 1;
+        let prefix = before.get(open + 1..)?;
+        let is_name = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'.' | b'-'));
+        let ends = behind.bytes().next().is_some_and(|byte| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/'));
+        (is_name && ends).then_some(behind)
+    })
+}
+
+/// The attributes of a start tag, up to its end: values in quotes, as they are written.
+fn attributes(mut rest: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    while found.len() < MAX_ATTRIBUTES {
+        rest = rest.trim_start();
+        let Some(end) = rest.bytes().take(MAX_NAME).position(|byte| matches!(byte, b'=' | b'>')) else { break };
+        if rest.as_bytes().get(end) == Some(&b'>') {
+            break;
+        }
+        let (attribute, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let value = behind.get(1..).unwrap_or_default().trim_start();
+        let Some(quote) = value.chars().next().filter(|quote| matches!(quote, '"' | '\'')) else { break };
+        let inside = value.get(1..).unwrap_or_default();
+        let Some((inside, behind)) = inside.split_once(quote) else { break };
+        found.push((attribute.trim(), inside));
+        rest = behind;
+    }
+    found
+}
+
+/// The values that a document type declares: what its entities and defaults put in place of what is asked for.
+fn read_entities(text: &str, found: &mut Found) {
+    let declared = text.split("<!").skip(1).filter(|part| part.starts_with("ENTITY") || part.starts_with("ATTLIST"));
+    for declaration in declared.take(MAX_METHODS) {
+        let quote = declaration.find(['"', '\'']).and_then(|at| declaration.get(at..));
+        let Some(quote) = quote else { continue };
+        let mark = if quote.starts_with('"') { '"' } else { '\'' };
+        let value = quote.get(1..).unwrap_or_default().split(mark).next().unwrap_or_default();
+        let value = xml::unescape(value);
+        found.method(name(&value));
+        found.sql(value);
+    }
 }
 
 fn read_param(param: &Element, limits: &Limits, offer: &mut dyn FnMut(&[&'static str], &str)) -> Param {
@@ -203,8 +293,9 @@ fn find<'a>(element: &'a Element, fits: &dyn Fn(&Element) -> bool, depth: usize)
     element.elements().find_map(|child| find(child, fits, depth))
 }
 
-/// Each element in document order, as long as `visit` wants more; the tree is bounded, and so is the depth looked at.
-fn walk<'a>(element: &'a Element, depth: usize, visit: &mut dyn FnMut(&'a Element) -> bool) -> bool {
-    let Some(depth) = depth.checked_sub(1) else { return true };
-    visit(element) && element.elements().all(|child| walk(child, depth, visit))
+/// Each element in document order; the tree is bounded, and so is the depth looked at.
+fn walk<'a>(element: &'a Element, depth: usize, visit: &mut dyn FnMut(&'a Element)) {
+    let Some(depth) = depth.checked_sub(1) else { return };
+    visit(element);
+    element.elements().for_each(|child| walk(child, depth, visit));
 }

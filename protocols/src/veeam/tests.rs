@@ -235,6 +235,17 @@ fn a_decoy_before_the_method_does_not_hide_it() {
     wanted(methods("<RemoteInvokeSpec/>", |message| {
         message.body.as_mut().unwrap().children.push(text("parameters", "<RemoteInvokeSpec Method='Wanted'/>"));
     }));
+    wanted(methods("", |message| {
+        let body = message.body.as_mut().unwrap();
+        (0..20).for_each(|number| body.children.push(text("method", &format!("Decoy{number}"))));
+        body.children.push(text("method", "  Wanted "));
+    }));
+    let decoys: String = (0..50).map(|number| format!("<aRemoteInvokeSpec Method='m{number}'/>")).collect();
+    wanted(methods(&format!("<RemoteInvokeSpec>{decoys}<RemoteInvokeSpec Method='Wanted'/></RemoteInvokeSpec>"), |_| {}));
+    wanted(methods("<!DOCTYPE r [<!ENTITY e \"Wanted\">]><RemoteInvokeSpec Method='&e;'/>", |_| {}));
+    wanted(methods("<RemoteInvokeSpec Method='Wanted'/>", |message| {
+        message.more_actions.extend(message.action.replace("urn:decoy/of/another".to_owned()));
+    }));
     let junk = "a='1' ".repeat(9_000);
     wanted(methods(&format!("<RemoteInvokeSpec {junk} Method=\"Wanted\"/>"), |_| {}));
     wanted(methods("<!DOCTYPE r [<!ENTITY e 'x'>]><RemoteInvokeSpec Method = 'Wanted'/>", |_| {}));
@@ -265,4 +276,69 @@ fn a_mention_in_a_whole_specification_names_no_method() {
 fn a_document_type_in_a_specification_is_a_violation() {
     let (_, recorder) = exchange(&invoke("m", "<!DOCTYPE r [<!ENTITY e 'x'>]><RemoteInvokeSpec Method='&e;'/>"), None);
     assert_eq!(recorder.anomalies(), [crate::nmf::anomaly::FORBIDDEN_XML]);
+}
+
+fn anomalies(parameters: &str, change: impl FnOnce(&mut Message)) -> Vec<&'static str> {
+    let mut message = invoke("Harmless", parameters);
+    change(&mut message);
+    exchange(&message, None).1.anomalies()
+}
+
+#[test]
+fn an_argument_that_stands_twice_is_a_violation() {
+    let twice = |message: &mut Message| message.body.as_mut().unwrap().children.push(text("Scope", "x"));
+    assert_eq!(anomalies("<RemoteInvokeSpec/>", twice), [crate::nmf::anomaly::AMBIGUOUS_REQUEST]);
+    let many: String = (0..100).map(|number| format!("<SqlCommand>SELECT {number}</SqlCommand>")).collect();
+    let many = format!("<RemoteInvokeSpec>{many}</RemoteInvokeSpec>");
+    assert_eq!(anomalies(&many, |_| {}), [crate::nmf::anomaly::AMBIGUOUS_REQUEST]);
+    assert!(anomalies("<RemoteInvokeSpec/>", |_| {}).is_empty());
+}
+
+#[test]
+fn a_capped_request_may_be_cut_inside_its_last_argument_only() {
+    let capped = |message: &mut Message| (message.truncated, message.capped) = (true, true);
+    assert!(anomalies("<RemoteInvokeSpec>", capped).is_empty(), "a large honest request");
+    let hidden = [crate::nmf::anomaly::ARGUMENTS_HIDDEN];
+    assert_eq!(anomalies(&" ".repeat(100), capped), hidden);
+    assert_eq!(
+        anomalies("<RemoteInvokeSpec>", |message| {
+            capped(message);
+            message.body.as_mut().unwrap().children.push(text("junk", "x"));
+        }),
+        hidden
+    );
+}
+
+#[test]
+fn sql_texts_are_read_each_for_itself() {
+    let parameters = "<RemoteInvokeSpec><SqlCommand>/*</SqlCommand><SqlCommand>EXEC b</SqlCommand></RemoteInvokeSpec>";
+    let message = invoke("GetDataTable", parameters);
+    let call = call::decode(1, &message, &Limits::default(), &mut Recorder::default()).unwrap();
+    assert_eq!(call.each_sql().collect::<Vec<_>>(), ["/*", "EXEC b"]);
+}
+
+/// A text that only mentions what a specification looks like is none.
+#[test]
+fn a_text_without_tags_names_nothing() {
+    for parameters in [
+        "error near Method='Wanted' in request",
+        "<RemoteInvokeSpec Method='Own'><Params><Param ParamValue=\"Method='Wanted' SqlCommand>EXEC x\"/>",
+        "text SqlCommand failed -> EXEC x",
+    ] {
+        assert!(!methods(parameters, |_| {}).contains(&"Wanted".to_owned()), "{parameters}");
+        assert_eq!(sql(parameters), "", "{parameters}");
+    }
+}
+
+/// Requests that nobody answers keep little, however much they say.
+#[test]
+fn what_waits_for_a_reply_is_small() {
+    let parameters = format!("<RemoteInvokeSpec><SqlCommand>{}</SqlCommand></RemoteInvokeSpec>", "x".repeat(90_000));
+    let mut tracker = Tracker::new(&Limits::default());
+    let mut recorder = Recorder::default();
+    for tx_id in 0..200 {
+        tracker.request(tx_id, &invoke("GetDataTable", &parameters), &mut recorder);
+        recorder.events.clear();
+    }
+    assert!(tracker.kept() <= 256 * 1024, "{}", tracker.kept());
 }

@@ -11,25 +11,37 @@ use crate::soap::Message;
 pub struct Tracker {
     limits: Limits,
     waiting: VecDeque<(u64, Call)>,
+    /// Bytes that they keep.
+    kept: usize,
 }
+
+/// Bytes of waiting invocations that one session may keep; beyond, the oldest is told as unanswered.
+const MAX_KEPT: usize = 256 * 1024;
 
 impl Tracker {
     /// A tracker for a new session.
     #[must_use]
     pub const fn new(limits: &Limits) -> Self {
-        Self { limits: *limits, waiting: VecDeque::new() }
+        Self { limits: *limits, waiting: VecDeque::new(), kept: 0 }
     }
 
     /// A request was decoded: says [`Stage::Requested`] where it is an invocation.
     pub fn request(&mut self, tx_id: u64, message: &Message, out: &mut dyn Sink) {
-        let Some(call) = call::decode(tx_id, message, &self.limits, out) else { return };
+        let Some(mut call) = call::decode(tx_id, message, &self.limits, out) else { return };
         tell(tx_id, Stage::Requested, &call, None, out);
-        if self.waiting.len() >= self.limits.max_pending.max(1)
-            && let Some((oldest, call)) = self.waiting.pop_front()
-        {
+        call.trim();
+        self.kept += call.size();
+        self.waiting.push_back((tx_id, call));
+        while self.waiting.len() > self.limits.max_pending.max(1) || (self.kept > MAX_KEPT && self.waiting.len() > 1) {
+            let Some((oldest, call)) = self.waiting.pop_front() else { break };
+            self.kept -= call.size();
             tell(oldest, Stage::Unanswered, &call, None, out);
         }
-        self.waiting.push_back((tx_id, call));
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.kept
     }
 
     /// The reply to a request was decoded.
@@ -49,7 +61,9 @@ impl Tracker {
 
     fn take(&mut self, tx_id: u64) -> Option<Call> {
         let at = self.waiting.iter().position(|(known, _)| *known == tx_id)?;
-        self.waiting.remove(at).map(|(_, call)| call)
+        let (_, call) = self.waiting.remove(at)?;
+        self.kept -= call.size();
+        Some(call)
     }
 }
 

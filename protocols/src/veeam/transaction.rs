@@ -2,6 +2,11 @@
 
 use backstop_types::Fields;
 
+/// Bytes of SQL that are kept while a reply is waited for.
+const MAX_KEPT_SQL: usize = 4_096;
+/// Parameters and further methods that are.
+const MAX_KEPT: usize = 16;
+
 /// A stage of one invocation. The numbers of the exchange ([`crate::nmf::Exchange`]) are kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Transaction<'a> {
@@ -35,6 +40,8 @@ pub struct Call {
     pub spec: Option<Spec>,
     /// Text of the `SqlCommand` elements, unescaped, bounded; several are lines of it.
     pub sql: Option<String>,
+    /// The texts of several `SqlCommand` elements, each for itself: one may not comment out the next. Empty where there is one.
+    pub sql_texts: Vec<String>,
     /// Something was left out: a cap was reached or bytes are missing.
     pub truncated: bool,
 }
@@ -100,6 +107,42 @@ impl Call {
         let own = self.method.as_deref();
         let inner = self.spec.as_ref().and_then(|spec| spec.method.as_deref()).filter(|inner| Some(*inner) != own);
         own.into_iter().chain(inner).chain(self.more_methods.iter().map(String::as_str))
+    }
+
+    /// Each SQL text for itself.
+    pub fn each_sql(&self) -> impl Iterator<Item = &str> {
+        let only = self.sql.as_deref().filter(|_| self.sql_texts.is_empty());
+        only.into_iter().chain(self.sql_texts.iter().map(String::as_str))
+    }
+
+    /// What is kept while the reply is waited for: detectors have seen the whole at [`Stage::Requested`].
+    pub(super) fn trim(&mut self) {
+        self.sql_texts = Vec::new();
+        self.more_methods.truncate(MAX_KEPT);
+        if let Some(sql) = &mut self.sql
+            && sql.len() > MAX_KEPT_SQL
+        {
+            let end = (0..=MAX_KEPT_SQL).rev().find(|&end| sql.is_char_boundary(end)).unwrap_or(0);
+            sql.truncate(end);
+            sql.shrink_to_fit();
+            self.truncated = true;
+        }
+        if let Some(spec) = &mut self.spec
+            && spec.params.len() > MAX_KEPT
+        {
+            spec.params.truncate(MAX_KEPT);
+            spec.params.shrink_to_fit();
+            self.truncated = true;
+        }
+    }
+
+    /// Bytes it keeps, roughly.
+    pub(super) fn size(&self) -> usize {
+        let texts = [Some(&self.contract), Some(&self.operation), self.scope.as_ref(), self.method.as_ref(), self.sql.as_ref()];
+        let params = self.spec.iter().flat_map(|spec| &spec.params);
+        let params = params.map(|param| param.name.len() + param.kind.len() + param.value.as_ref().map_or(0, String::len));
+        let all = texts.into_iter().flatten().chain(&self.more_methods).map(String::len).chain(params);
+        all.map(|len| len + size_of::<String>()).sum::<usize>() + size_of::<Self>()
     }
 
     /// Ids asked for: the readable values of the parameters.

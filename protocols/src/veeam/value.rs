@@ -20,7 +20,7 @@ pub struct Value {
 /// Whether a name is that of a secret.
 pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["password", "passwd", "pwd", "secret", "passphrase", "privatekey", "token"].iter().any(|word| name.contains(word))
+    ["pass", "pwd", "secret", "privatekey", "token"].iter().any(|word| name.contains(word))
 }
 
 /// Base64 as .NET writes and reads it: blanks between the characters do not count.

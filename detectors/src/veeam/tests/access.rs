@@ -139,7 +139,7 @@ fn a_violation_by_the_client_is_told_with_its_name() {
 fn what_is_nobodys_fault_is_no_violation() {
     for (event, direction, midstream, port) in [
         (anomaly::REQUEST_CUT, Direction::ToServer, false, 9_401),
-        (anomaly::DICTIONARY_LIMIT, Direction::ToServer, false, 9_401),
+        (anomaly::DICTIONARY_LIMIT, Direction::ToClient, false, 9_401),
         ("buffer_limit", Direction::ToServer, false, 9_401),
         (anomaly::UNEXPECTED_RECORD, Direction::ToServer, true, 9_401),
         (anomaly::MALFORMED_MESSAGE, Direction::ToClient, false, 9_401),

@@ -95,6 +95,7 @@ fn hostile_sizes_give_evidence_of_ordinary_size() {
         sql: Some(format!("EXEC xp_cmdshell '{huge}' -- {}", "é".repeat(100_000))),
         truncated: true,
         more_methods: Vec::new(),
+        sql_texts: Vec::new(),
     };
     let mut flow = Flow::default();
     flow.exchange(&call, &credentials(u64::MAX));
