@@ -11,6 +11,7 @@ Examples:
   backstop replay *.pcapng -o - -q | jq .               EVE lines and nothing else on standard output
   tcpdump -i span0 -w - | backstop replay - -o eve.json
   backstop run -i span0 -o /var/log/backstop/eve.json   listen on a SPAN port
+  backstop replay capture.pcap --keylog keys.txt -s     see inside TLS; pcapng files may carry their keys
   backstop test --config backstop.toml --rules rules/   check configuration and rules
   backstop rules explain 9401001                        what a detection means
 
@@ -81,6 +82,10 @@ pub struct Processing {
     /// Worker threads. One works without threads; the result is the same.
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
+    /// NSS key log that opens TLS sessions; read first in a replay, followed while it grows on an interface. Also a pipe or a
+    /// socket; `unix:PATH` listens there. May be repeated.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub keylog: Vec<PathBuf>,
     /// Time between two statistics records, for example `30s`; `0` writes them at the end only.
     #[arg(long, value_name = "TIME")]
     pub stats_interval: Option<String>,

@@ -146,6 +146,11 @@ pub trait Sink {
     fn plaintext_gap(&mut self, _direction: Direction, _len: Option<u64>) {}
     /// The wrapping protocol says that its sender has ended this direction; the stream itself may go on.
     fn plaintext_end(&mut self, _direction: Direction) {}
+    /// What is told from here to the matching [`Sink::leave`] was encrypted on the wire: it comes from inside a wrapping protocol
+    /// that was opened. `unconsumed`: unwrapped bytes of this direction that the layers inside have not consumed yet.
+    fn enter(&mut self, _direction: Direction, _unconsumed: usize) {}
+    /// The end of it.
+    fn leave(&mut self) {}
     /// The flow's protocol is now known for sure (both sides, or one side beyond doubt). What a layer says
     /// that is wrapped around one that is known already goes no further: the innermost names the flow.
     fn confirmed(&mut self, app_proto: AppProto);

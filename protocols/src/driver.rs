@@ -132,7 +132,11 @@ impl Driver {
     /// so far back.
     #[must_use]
     pub fn unconsumed(&self, direction: Direction) -> usize {
-        self.layers.iter().map(|layer| layer.lanes.get(direction).buffer.len()).sum()
+        self.unconsumed_from(0, direction)
+    }
+
+    fn unconsumed_from(&self, level: usize, direction: Direction) -> usize {
+        self.layers.iter().skip(level).map(|layer| layer.lanes.get(direction).buffer.len()).sum()
     }
 
     /// Bytes held for parsers and by them, all layers.
@@ -264,16 +268,23 @@ impl Driver {
         let mut level = from;
         while level < self.layers.len() {
             let names = self.names_flow(level);
+            let wrapped = self.is_wrapped(level, direction);
             let Some(layer) = self.layers.get_mut(level) else { return };
             let lane = layer.lanes.get_mut(direction);
             if !std::mem::replace(&mut lane.closed, true) && !lane.through {
                 let left = std::mem::take(&mut lane.buffer);
                 if let State::Parsing(parser) = &mut layer.state {
                     let waited = parser.is_waiting();
+                    if wrapped {
+                        out.enter(direction, left.len());
+                    }
                     let mut inner = LayerSink::new(out, &mut layer.confirmed, names);
                     parser.close(direction, &left, &mut inner);
                     let plain = inner.plain;
                     self.after_call(level, plain, waited, out);
+                    if wrapped {
+                        out.leave();
+                    }
                 }
             }
             if self.layers.get(level).is_some_and(Layer::is_waiting) {
@@ -503,19 +514,34 @@ impl Driver {
                         self.layers.push(if room { Layer::new(None, &self.around) } else { Layer::dead() });
                     }
                     let bytes = plain.bytes.get(range).unwrap_or_default();
+                    out.enter(direction, self.unconsumed_from(level + 1, direction));
                     out.plaintext(direction, bytes);
                     self.feed(level + 1, direction, bytes, out);
+                    out.leave();
                 }
                 Run::Gap(direction, len) => {
+                    out.enter(direction, self.unconsumed_from(level + 1, direction));
                     out.plaintext_gap(direction, len);
                     self.gap_from(level + 1, direction, len.unwrap_or(UNKNOWN_GAP), out);
+                    out.leave();
                 }
                 Run::End(direction) => {
+                    out.enter(direction, self.unconsumed_from(level + 1, direction));
                     out.plaintext_end(direction);
                     self.close_from(level + 1, direction, out);
+                    out.leave();
                 }
             }
         }
+    }
+
+    /// The layer in front of this one unwraps what it is given of a direction.
+    fn is_wrapped(&self, level: usize, direction: Direction) -> bool {
+        self.layers.iter().take(level).any(|outer| {
+            matches!(outer.state, State::Parsing(_))
+                && outer.app_proto == Some(AppProto::Tls)
+                && !outer.lanes.get(direction).through
+        })
     }
 
     fn probe(&mut self, level: usize, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::session::{self, Signals};
 use super::{End, StartError, start_log};
 use crate::cli::Replay;
+use crate::keys::{self, Timing};
 use crate::output::file::Mode;
 use crate::pipeline::reader::Observer;
 use crate::table;
@@ -27,7 +28,16 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     let rules = session::rules(&config, &processing.common.rules)?;
     let filter = processing.filter.as_deref().or_else(|| config.filter()).map(str::to_owned);
     let mut source = Inputs::open(&InputsConfig { paths: options.files.clone(), filter, stop: Arc::clone(&signals.stop) })?;
+    let piped = options.files.iter().any(|file| !file.is_file() && !file.is_dir());
+    let timing = if piped { Timing::Live } else { Timing::Replay };
+    let (ring, _followers) = session::keys(&config.keys(&processing.keylog), timing, &signals)?;
     let mut settings = config.settings();
+    settings.keys = ring;
+    let carried = source.take_secrets();
+    if !carried.is_empty() || piped {
+        // A pipe may still bring some.
+        keys::add_captured(settings.keys.get_or_insert_default(), &carried);
+    }
     settings.eve.files = (0..).map_while(|file| source.name(file).map(str::to_owned)).collect();
     settings.prompt = options.files.iter().any(|file| file.as_os_str() == "-");
     let settings = Arc::new(settings);

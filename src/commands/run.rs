@@ -8,6 +8,7 @@ use backstop_capture::source::{Live, Source};
 use super::session::{self, Signals};
 use super::{End, StartError, start_log};
 use crate::cli::Run;
+use crate::keys::Timing;
 use crate::output::file::Mode;
 use crate::pipeline::reader::Observer;
 
@@ -26,7 +27,9 @@ pub fn run(options: &Run) -> Result<End, StartError> {
         return Err("no interface: -i IFACE or capture.interface".into());
     }
     live.filter = processing.filter.clone().or_else(|| config.filter().map(str::to_owned));
+    let (ring, _followers) = session::keys(&config.keys(&processing.keylog), Timing::Live, &signals)?;
     let mut settings = config.settings();
+    settings.keys = ring;
     settings.prompt = true;
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstop_capture::source::Source;
+use backstop_protocols::tls::KeyRing;
 use backstop_signatures::RuleSet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -12,6 +13,7 @@ use signal_hook::flag;
 use super::{End, StartError};
 use crate::cli::Processing;
 use crate::config::{self, Config};
+use crate::keys::{self, Followers, KeySources, Timing};
 use crate::output::file::{Mode, Output};
 use crate::pipeline::collector::{Collector, Finished};
 use crate::pipeline::reader::{self, RunEnd};
@@ -46,6 +48,14 @@ pub fn configuration(processing: &Processing) -> Result<Config, StartError> {
     sets.extend(processing.workers.map(|workers| format!("workers={workers}")));
     sets.extend(processing.stats_interval.as_ref().map(|interval| format!("stats_interval=\"{interval}\"")));
     Ok(config::load(processing.common.config.as_deref(), &sets)?)
+}
+
+/// Keys for TLS, and who follows their sources; no ring where none were asked for.
+pub fn keys(sources: &KeySources, timing: Timing, signals: &Signals) -> Result<(Option<Arc<KeyRing>>, Followers), StartError> {
+    Ok(match keys::open(sources, timing, &signals.stop)? {
+        Some((ring, followers)) => (Some(ring), followers),
+        None => (None, Followers::default()),
+    })
 }
 
 /// Loads the rules and says how many there are.

@@ -4,6 +4,7 @@ use super::session;
 use super::{End, StartError, start_log};
 use crate::cli::Common;
 use crate::config;
+use crate::keys;
 
 /// Checks configuration and rules.
 pub fn run(options: &Common) -> Result<End, StartError> {
@@ -11,6 +12,8 @@ pub fn run(options: &Common) -> Result<End, StartError> {
     let config = config::load(options.config.as_deref(), &options.sets)?;
     let rules = session::rules(&config, &options.rules)?;
     let settings = config.settings();
+    let sources = config.keys(&[]);
+    keys::check(&sources)?;
     if options.quiet {
         return Ok(End::Done);
     }
@@ -24,6 +27,8 @@ pub fn run(options: &Common) -> Result<End, StartError> {
     println!("known_clients  {}", list(&settings.detect.known_clients));
     println!("detections     {}", backstop_detectors::REGISTRY.iter().map(|known| known.metas.len()).sum::<usize>());
     println!("rules          {}", rules.rules().len());
+    println!("key logs       {}", sources.key_logs.len());
+    println!("RSA keys       {}", sources.rsa_keys.len());
     println!("all good");
     Ok(End::Done)
 }

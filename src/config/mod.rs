@@ -20,6 +20,7 @@ use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection};
 use crate::eve::{EveSettings, Types};
+use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
 
 /// The whole configuration.
@@ -52,6 +53,7 @@ pub struct Config {
     tcp: TcpSection,
     parser: ParserSection,
     scan: ScanSection,
+    tls: TlsSection,
 }
 
 /// One output.
@@ -69,6 +71,15 @@ struct EveSection {
     types: Option<Vec<human::EventType>>,
     strict: bool,
     max_payload: Option<human::Size>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TlsSection {
+    #[serde(deserialize_with = "one_or_many")]
+    keylog: Vec<PathBuf>,
+    #[serde(deserialize_with = "one_or_many")]
+    rsa_keys: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -110,6 +121,11 @@ impl Config {
         live
     }
 
+    /// Where keys for TLS come from. `more` are the key logs of the command line.
+    pub fn keys(&self, more: &[PathBuf]) -> KeySources {
+        KeySources { key_logs: self.tls.keylog.iter().chain(more).cloned().collect(), rsa_keys: self.tls.rsa_keys.clone() }
+    }
+
     /// The filter, if any.
     pub fn filter(&self) -> Option<&str> {
         self.capture.filter.as_deref()
@@ -126,6 +142,7 @@ impl Config {
             eve: self.eve(),
             detect: Arc::new(self.detect()),
             limits,
+            keys: None,
             decode,
             flow: self.flow(),
             seeds: [0x6261_636b_7374_6f70, 0x7265_706c_6179_0001],
@@ -205,6 +222,8 @@ fn keys() -> Vec<String> {
         "eve.types",
         "eve.strict",
         "eve.max_payload",
+        "tls.keylog",
+        "tls.rsa_keys",
         "tcp.policy",
         "tcp.policies",
     ];

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::{Finding, MetaRef, Technique, technique};
-use backstop_protocols::AppProto;
 use backstop_types::Endpoint;
 use serde::Serialize;
 
 use super::common::{Common, Counts};
+use super::opened::Opened;
+use super::protocol::About;
 use super::value::Json;
 use super::{EveSettings, write_line};
 
@@ -25,6 +25,8 @@ struct Record<'a> {
     #[serde(flatten)]
     common: Common<'a>,
     alert: Alert<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Json<'a>>,
     flow: Flow,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_printable: Option<String>,
@@ -123,7 +125,12 @@ impl<'a> Signature<'a> {
     }
 }
 
-fn metadata<'a>(signature: &Signature<'a>, finding: &'a Finding, severity: u8) -> BTreeMap<&'static str, Vec<&'a str>> {
+fn metadata<'a>(
+    signature: &Signature<'a>,
+    finding: &'a Finding,
+    severity: u8,
+    decrypted: bool,
+) -> BTreeMap<&'static str, Vec<&'a str>> {
     let mut metadata = BTreeMap::new();
     let mut set = |name, values: Vec<&'a str>| {
         if !values.is_empty() {
@@ -146,6 +153,9 @@ fn metadata<'a>(signature: &Signature<'a>, finding: &'a Finding, severity: u8) -
     if finding.suspected {
         set("suspected", vec!["true"]);
     }
+    if decrypted {
+        set("decrypted", vec!["true"]);
+    }
     metadata
 }
 
@@ -162,14 +172,8 @@ fn printable(bytes: &[u8], max: usize) -> String {
 }
 
 /// Writes an alert.
-pub fn write(
-    out: &mut Vec<u8>,
-    settings: &EveSettings,
-    flow: &FlowView,
-    cause: &Cause,
-    app_proto: Option<AppProto>,
-    finding: &Finding,
-) {
+pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, finding: &Finding) {
+    let About { flow, cause, app_proto, opened } = about;
     let signature = Signature::of(&finding.meta);
     let severity = finding.severity.unwrap_or(signature.severity);
     let excerpt = (!finding.excerpt.is_empty()).then(|| printable(&finding.excerpt, settings.max_payload));
@@ -189,10 +193,11 @@ pub fn write(
             severity,
             source: end(finding.attacker),
             target: end(finding.victim),
-            metadata: metadata(&signature, finding, severity),
+            metadata: metadata(&signature, finding, severity, opened.is_some()),
             references: signature.references,
             context: Json(&finding.context),
         },
+        tls: Opened::tls(opened).map(Json),
         flow: Flow {
             counts: Counts::of(flow),
             src_ip: flow.client.addr,

@@ -7,10 +7,12 @@ pub mod anomaly;
 pub mod common;
 mod community_id;
 pub mod flow;
+pub mod opened;
 pub mod protocol;
 pub mod sensor_stats;
 pub mod stats;
 pub mod time;
+pub mod tls_session;
 mod value;
 
 use backstop_protocols::AppProto;
@@ -44,16 +46,23 @@ pub struct Types {
     pub stats: bool,
     /// `sensor_stats`, ours.
     pub sensor_stats: bool,
+    /// `tls_session`, ours.
+    pub tls_session: bool,
     protocols: Vec<AppProto>,
 }
 
 /// Types of our own: they carry a top-level object that Suricata's schema does not know.
-const OWN: [&str; 3] = ["nmf", "veeam", "sensor_stats"];
+const OWN: [&str; 4] = ["nmf", "veeam", "tls_session", "sensor_stats"];
+
+/// Whether a type of records is ours alone.
+fn is_own(name: &str) -> bool {
+    OWN.contains(&name)
+}
 
 impl Types {
     /// The names that [`Types::from_names`] takes.
     pub fn known() -> Vec<&'static str> {
-        let mut names = vec!["alert", "flow", "anomaly", "stats", "sensor_stats"];
+        let mut names = vec!["alert", "flow", "anomaly", "stats", "sensor_stats", "tls_session"];
         names.extend(Self::protocols().map(|(_, name)| name));
         names
     }
@@ -72,13 +81,14 @@ impl Types {
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>, strict: bool) -> Result<Self, &'a str> {
         let mut types = Self::default();
         for name in names {
-            let wanted = !(strict && OWN.contains(&name));
+            let wanted = !(strict && is_own(name));
             match name {
                 "alert" => types.alert = wanted,
                 "flow" => types.flow = wanted,
                 "anomaly" => types.anomaly = wanted,
                 "stats" => types.stats = wanted,
                 "sensor_stats" => types.sensor_stats = wanted,
+                "tls_session" => types.tls_session = wanted,
                 _ => {
                     let (app_proto, _) = Self::protocols().find(|(_, known)| *known == name).ok_or(name)?;
                     if wanted {

@@ -1,4 +1,5 @@
-//! Records of transactions: `tls` as Suricata has it, `nmf` and `veeam` of our own, each with an object of its name.
+//! Records of transactions: `tls` as Suricata has it, `nmf` and `veeam` of our own, each with an object of its name. One that
+//! was found inside TLS has the session's `tls` object besides, and, of ours, `decrypted`.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +10,9 @@ use backstop_types::{Fields, Value};
 use serde::Serialize;
 
 use super::common::Common;
+use super::opened::Opened;
 use super::value::Json;
-use super::{EveSettings, write_line};
+use super::{EveSettings, is_own, write_line};
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -24,7 +26,7 @@ struct Record<'a> {
 pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) {
     let of = transaction.app_proto();
     if settings.types.protocol(of) {
-        object(out, settings, about, of, transaction.tx_id(), &transaction.fields());
+        object(out, settings, about, of, transaction.tx_id(), transaction.fields());
     }
 }
 
@@ -39,7 +41,7 @@ pub fn update(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findi
     let Some((of, fields)) = evidence.filter(|(of, _)| settings.types.protocol(*of)) else { return };
     let mut fields = fields.clone();
     fields.set("update", Fields::new().with("signature_id", meta.sid).with("outcome", finding.outcome.as_str()));
-    object(out, settings, about, of, finding.tx_id, &fields);
+    object(out, settings, about, of, finding.tx_id, fields);
 }
 
 /// Which flow and packet a record is about.
@@ -51,14 +53,20 @@ pub struct About<'a> {
     pub cause: &'a Cause,
     /// The flow's protocol.
     pub app_proto: Option<AppProto>,
+    /// The TLS session that it was found in, if it was.
+    pub opened: Option<&'a Opened>,
 }
 
-fn object(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, of: AppProto, tx_id: Option<u64>, fields: &Fields) {
-    let About { flow, cause, app_proto } = about;
+fn object(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, of: AppProto, tx_id: Option<u64>, mut fields: Fields) {
+    let About { flow, cause, app_proto, opened } = about;
     let name = of.name();
+    if opened.is_some() && is_own(name) {
+        fields.set("decrypted", true);
+    }
     let common = Common::of_flow(settings, name, cause.time, flow)
         .caused_by(settings, cause)
         .transaction(tx_id)
         .protocol(app_proto.or(Some(of)));
-    write_line(out, &Record { common, object: BTreeMap::from([(name, Json(fields))]) });
+    let around = Opened::tls(opened).map(|tls| ("tls", Json(tls)));
+    write_line(out, &Record { common, object: around.into_iter().chain([(name, Json(&fields))]).collect() });
 }

@@ -100,12 +100,11 @@ impl Collector {
     }
 
     fn finding(&mut self, raised: super::event::Raised) {
-        let super::event::Raised { finding, flow, cause, app_proto } = raised;
+        let super::event::Raised { finding, flow, cause, app_proto, opened } = raised;
+        let about = About { flow: &flow, cause: &cause, app_proto, opened: opened.as_ref() };
         if finding.update {
             let settings = Arc::clone(&self.settings);
-            self.line(|out, _| {
-                eve::protocol::update(out, &settings.eve, About { flow: &flow, cause: &cause, app_proto }, &finding)
-            });
+            self.line(|out, _| eve::protocol::update(out, &settings.eve, about, &finding));
             return;
         }
         match self.correlator.admit(finding, cause.time) {
@@ -117,7 +116,7 @@ impl Collector {
                 }
                 if self.settings.eve.types.alert {
                     self.line.clear();
-                    eve::alert::write(&mut self.line, &self.settings.eve, &flow, &cause, app_proto, &finding);
+                    eve::alert::write(&mut self.line, &self.settings.eve, about, &finding);
                     self.written.lines += 1;
                     self.output.write_line(&self.line);
                 }

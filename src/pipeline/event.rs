@@ -4,6 +4,8 @@ use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::{Fact, Finding};
 use backstop_protocols::AppProto;
 
+use crate::eve::opened::Opened;
+
 /// The place of an event among all events: the same for any number of workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Order {
@@ -40,6 +42,8 @@ pub struct Raised {
     pub cause: Cause,
     /// The flow's protocol, if known.
     pub app_proto: Option<AppProto>,
+    /// The TLS session that it was found in, if it was.
+    pub opened: Option<Opened>,
 }
 
 /// One event.

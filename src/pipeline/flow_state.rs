@@ -1,9 +1,13 @@
 //! What the sensor keeps with each flow.
 
+use std::sync::Arc;
+
 use backstop_detectors::Detector;
 use backstop_protocols::{AppProto, Driver};
 use backstop_signatures::StreamScan;
-use backstop_types::{Direction, PerDirection};
+use backstop_types::{Direction, Fields, PerDirection};
+
+use crate::eve::opened::Opened;
 
 /// Detections already reported for a flow that are remembered, so that one cause gives one alert.
 const MAX_REPORTED: usize = 64;
@@ -14,24 +18,78 @@ const MAX_UNDECODED: usize = 16;
 #[derive(Default)]
 pub struct App(pub Option<Box<FlowState>>);
 
+/// Which bytes are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The stream as it is on the wire.
+    Wire,
+    /// What was inside TLS and was opened.
+    Opened,
+}
+
+/// A stream of both directions: its scans, and where in it the parsers are.
+pub struct Stream {
+    /// Scans by content rules.
+    pub scans: PerDirection<StreamScan>,
+    /// What the parsers may be looking at, from its first to behind its last byte.
+    pub offset: PerDirection<(u64, u64)>,
+    /// Where no parser understood.
+    undecoded: Option<Box<PerDirection<Undecoded>>>,
+}
+
+impl Stream {
+    /// A stream that begins.
+    pub fn new(scans: PerDirection<StreamScan>) -> Self {
+        Self { scans, offset: PerDirection::default(), undecoded: None }
+    }
+
+    /// The parsers look at bytes up to `end` now, and have not consumed so many before `start`.
+    pub fn look_at(&mut self, direction: Direction, start: u64, end: u64, unconsumed: usize) {
+        *self.offset.get_mut(direction) = (start.saturating_sub(unconsumed as u64), end);
+    }
+
+    /// Sync was lost or found where a direction stands now.
+    pub fn in_sync(&mut self, direction: Direction, in_sync: bool) {
+        let (start, end) = *self.offset.get(direction);
+        if in_sync && self.undecoded.is_none() {
+            return;
+        }
+        let undecoded = self.undecoded.get_or_insert_default().get_mut(direction);
+        if in_sync { undecoded.found(end) } else { undecoded.lost(start) }
+    }
+
+    /// Whether a byte of the range lies where no parser understood.
+    pub fn is_undecoded(&self, direction: Direction, start: u64, end: u64) -> bool {
+        self.undecoded.as_ref().is_some_and(|undecoded| undecoded.get(direction).touches(start, end))
+    }
+
+    fn has_pending(&self) -> bool {
+        self.scans.to_server.has_pending() || self.scans.to_client.has_pending()
+    }
+}
+
 /// Parsers, scans and detectors of one flow.
 pub struct FlowState {
     /// Parsers; none when no layer wants bytes any more.
     pub driver: Option<Box<Driver>>,
-    /// Raw-stream scans.
-    pub scans: PerDirection<StreamScan>,
+    /// The stream on the wire.
+    pub wire: Stream,
+    /// What was opened of it.
+    pub opened: Option<Box<Stream>>,
+    /// How deep inside opened layers the parsers are at the moment.
+    pub inside: u32,
+    /// The last transaction or match came from inside.
+    pub was_inside: bool,
+    /// The facts of its TLS session, as EVE says them.
+    pub tls: Option<Arc<Fields>>,
     /// Detectors, made at the first transaction.
     pub detectors: Vec<Box<dyn Detector>>,
     /// Protocol, once confirmed.
     pub app_proto: Option<AppProto>,
     /// The stream is ciphertext from here on: the clear part of a handshake is over.
     pub encrypted: bool,
-    /// Where no parser understood the stream.
-    undecoded: Option<Box<PerDirection<Undecoded>>>,
     /// Rules already reported: identity and direction.
     reported: Vec<(u64, Direction)>,
-    /// Where in the stream the parsers are: what they may be looking at, from its first to behind its last byte.
-    pub offset: PerDirection<(u64, u64)>,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -51,13 +109,15 @@ impl FlowState {
     pub fn new(driver: Option<Box<Driver>>, scans: PerDirection<StreamScan>) -> Self {
         Self {
             driver,
-            scans,
+            wire: Stream::new(scans),
+            opened: None,
+            inside: 0,
+            was_inside: false,
+            tls: None,
             detectors: Vec::new(),
             app_proto: None,
             encrypted: false,
-            undecoded: None,
             reported: Vec::new(),
-            offset: PerDirection::default(),
             alerted: false,
             transactions: 0,
             anomalies: 0,
@@ -67,19 +127,30 @@ impl FlowState {
         }
     }
 
-    /// Sync was lost or found where a direction stands now.
-    pub fn in_sync(&mut self, direction: Direction, in_sync: bool) {
-        let (start, end) = *self.offset.get(direction);
-        if in_sync && self.undecoded.is_none() {
-            return;
+    /// One of its streams.
+    pub fn stream(&mut self, which: Which) -> Option<&mut Stream> {
+        match which {
+            Which::Wire => Some(&mut self.wire),
+            Which::Opened => self.opened.as_deref_mut(),
         }
-        let undecoded = self.undecoded.get_or_insert_default().get_mut(direction);
-        if in_sync { undecoded.found(end) } else { undecoded.lost(start) }
     }
 
-    /// Whether a byte of the range lies where no parser understood.
-    pub fn is_undecoded(&self, direction: Direction, start: u64, end: u64) -> bool {
-        self.undecoded.as_ref().is_some_and(|undecoded| undecoded.get(direction).touches(start, end))
+    /// Sync was lost or found where a direction of the stream that the parsers look at stands now.
+    pub fn in_sync(&mut self, direction: Direction, in_sync: bool) {
+        match &mut self.opened {
+            Some(opened) if self.inside > 0 => opened.in_sync(direction, in_sync),
+            _ => self.wire.in_sync(direction, in_sync),
+        }
+    }
+
+    /// Scans hold bytes that are due.
+    pub fn has_pending_scans(&self) -> bool {
+        self.wire.has_pending() || self.opened.as_ref().is_some_and(|opened| opened.has_pending())
+    }
+
+    /// What records say of the TLS that something was found in.
+    pub fn opened_facts(&self, inside: bool) -> Option<Opened> {
+        inside.then(|| Opened { tls: self.tls.clone() })
     }
 
     /// Remembers that a rule was reported; false when it was before, or when the memory is full.

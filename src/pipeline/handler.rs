@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
 use backstop_detectors::{Context, Findings, REGISTRY, Scanned};
-use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction};
+use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction, tls};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PerDirection};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
-use super::flow_state::{App, FlowState};
+use super::flow_state::{App, FlowState, Stream, Which};
 use super::settings::Settings;
 use crate::eve;
 use crate::eve::anomaly::Told;
@@ -32,6 +32,10 @@ backstop_capture::counters! {
         transactions,
         /// TLS sessions recorded.
         tls_transactions,
+        /// TLS sessions that have ended and of which records were opened.
+        tls_decrypted,
+        /// TLS sessions that have ended and stayed closed although keys were given; each says why.
+        tls_not_decrypted,
         /// Protocol violations and lost syncs.
         anomalies,
         /// Anomalies not written because their flow had written enough.
@@ -119,20 +123,30 @@ impl<'r> Handler<'r> {
         for finding in std::mem::take(&mut self.findings.findings) {
             self.counters.findings += 1;
             state.alerted |= !finding.update;
-            let raised = Raised { finding, flow: *flow, cause: *cause, app_proto: state.app_proto };
+            let mut finding = finding;
+            let opened = state.opened_facts(state.was_inside);
+            if opened.is_some() {
+                finding.context.set("decrypted", true);
+            }
+            let raised = Raised { finding, flow: *flow, cause: *cause, app_proto: state.app_proto, opened };
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
         }
     }
 
-    /// Turns matches in the raw stream into findings.
-    fn take_stream_matches(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, at: &Cause) {
+    /// Turns matches in a stream into findings.
+    fn take_stream_matches(&mut self, flow: &FlowView, state: &mut FlowState, which: Which, direction: Direction, at: &Cause) {
+        if self.matches.is_empty() {
+            return;
+        }
+        let was_inside = std::mem::replace(&mut state.was_inside, which == Which::Opened);
         let mut matches = std::mem::take(&mut self.matches);
         for mut found in matches.drain(..) {
             let understood = found.rule.scope == Scope::Undecoded && state.app_proto.is_some();
             if understood {
                 // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
-                found.strings.retain(|string| state.is_undecoded(direction, string.offset, string.offset + string.length));
+                let Some(stream) = state.stream(which) else { continue };
+                found.strings.retain(|string| stream.is_undecoded(direction, string.offset, string.offset + string.length));
             }
             if understood && found.strings.is_empty() {
                 self.counters.matches_out_of_scope += 1;
@@ -148,13 +162,15 @@ impl<'r> Handler<'r> {
             self.take_findings(flow, state, at, &cause);
         }
         self.matches = matches;
+        state.was_inside = was_inside;
     }
 
     /// Runs the parsers with a sink; a panic costs the flow its parsers, not the sensor its life.
     fn parse(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, run: impl FnOnce(&mut Driver, &mut dyn Sink)) {
         let Some(mut driver) = state.driver.take() else { return };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut sink = FlowSink { handler: self, flow, state, cause };
+            state.inside = 0;
+            let mut sink = FlowSink { handler: self, flow, state, cause, unconsumed: 0 };
             run(&mut driver, &mut sink);
         }));
         match outcome {
@@ -176,17 +192,12 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn scan(
-        &mut self,
-        flow: &FlowView,
-        state: &mut FlowState,
-        direction: Direction,
-        offset: u64,
-        bytes: &[u8],
-        cause: &Cause,
-    ) -> bool {
-        let result = state.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
-        self.take_stream_matches(flow, state, direction, cause);
+    /// Gives bytes of a stream to its scan; whether it wants more.
+    fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
+        let Place { which, direction, offset } = place;
+        let Some(stream) = state.stream(which) else { return false };
+        let result = stream.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
+        self.take_stream_matches(flow, state, which, direction, cause);
         match result {
             Ok(interest) => interest == ScanInterest::More,
             Err(error) => {
@@ -196,9 +207,18 @@ impl<'r> Handler<'r> {
         }
     }
 
+    /// Scans what a direction's scans have put off.
     fn flush(&mut self, flow: &FlowView, state: &mut FlowState, direction: Direction, flush: Flush, cause: &Cause) {
-        let result = state.scans.get_mut(direction).flush(&mut self.scanner, flush, &mut self.matches);
-        self.take_stream_matches(flow, state, direction, cause);
+        for which in [Which::Wire, Which::Opened] {
+            self.flush_one(flow, state, (which, direction), flush, cause);
+        }
+    }
+
+    fn flush_one(&mut self, flow: &FlowView, state: &mut FlowState, of: (Which, Direction), flush: Flush, cause: &Cause) {
+        let (which, direction) = of;
+        let Some(stream) = state.stream(which) else { return };
+        let result = stream.scans.get_mut(direction).flush(&mut self.scanner, flush, &mut self.matches);
+        self.take_stream_matches(flow, state, which, direction, cause);
         if let Err(error) = result {
             self.scan_failed(flow, state, direction, error, cause);
         }
@@ -221,10 +241,15 @@ impl<'r> Handler<'r> {
 
     fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
         app.0.get_or_insert_with(|| {
-            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::new(self.settings.limits)));
-            let scan = || StreamScan::new(self.scanner.rules().limits());
-            Box::new(FlowState::new(driver, PerDirection { to_server: scan(), to_client: scan() }))
+            let keys = || self.settings.keys.as_ref().map(Arc::clone);
+            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_keys(self.settings.limits, keys())));
+            Box::new(FlowState::new(driver, self.new_scans()))
         })
+    }
+
+    fn new_scans(&self) -> PerDirection<StreamScan> {
+        let scan = || StreamScan::new(self.scanner.rules().limits());
+        PerDirection { to_server: scan(), to_client: scan() }
     }
 }
 
@@ -249,31 +274,31 @@ impl StreamHandler for Handler<'_> {
         let state = self.state(flow, app);
         state.last_data = *cause;
         // A message that is not understood may have begun before these bytes, and may end with them.
-        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction)) as u64;
-        *state.offset.get_mut(direction) = (offset.saturating_sub(unconsumed), offset + bytes.len() as u64);
+        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
+        state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
         if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
-            state.scans.get_mut(direction).set_max_depth(None);
+            state.wire.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.
         let scanning = if state.encrypted && state.driver.is_some() {
-            state.scans.get(direction).interest() == ScanInterest::More
+            state.wire.scans.get(direction).interest() == ScanInterest::More
         } else {
-            self.scan(flow, state, direction, offset, bytes, cause)
+            self.scan(flow, state, Place { which: Which::Wire, direction, offset }, bytes, cause)
         };
         if scanning || state.driver.is_some() { Interest::Continue } else { Interest::Bypass }
     }
 
     fn gap(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, len: u64, cause: &Cause) -> Interest {
         let state = self.state(flow, app);
-        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction)) as u64;
-        *state.offset.get_mut(direction) = (offset.saturating_sub(unconsumed), offset + len);
-        self.flush(flow, state, direction, Flush::End, cause);
+        let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
+        state.wire.look_at(direction, offset, offset + len, unconsumed);
+        self.flush_one(flow, state, (Which::Wire, direction), Flush::End, cause);
         self.parse(flow, state, cause, |driver, sink| driver.gap(direction, len, sink));
         if !std::mem::replace(state.gap_told.get_mut(direction), true) {
             self.stream_anomaly(flow, state, direction, "stream.reassembly_gap", cause);
         }
-        let scanning = state.scans.get(direction).interest() == ScanInterest::More;
+        let scanning = state.wire.scans.get(direction).interest() == ScanInterest::More;
         if state.driver.is_some() || scanning { Interest::Continue } else { Interest::Bypass }
     }
 
@@ -293,12 +318,15 @@ impl StreamHandler for Handler<'_> {
 
     fn tick(&mut self, flow: &FlowView, app: &mut App, cause: &Cause) -> bool {
         let Some(state) = app.0.as_deref_mut() else { return false };
+        if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
+            self.parse(flow, state, cause, |driver, sink| driver.poll(sink));
+        }
         for direction in Direction::BOTH {
             self.flush(flow, state, direction, Flush::More, cause);
         }
         let settings = Arc::clone(&self.settings);
         let about = state.last_data;
-        let mut again = false;
+        let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
         let mut detectors = std::mem::take(&mut state.detectors);
         for detector in &mut detectors {
             let context = Self::context(&settings, flow, state, cause);
@@ -312,8 +340,8 @@ impl StreamHandler for Handler<'_> {
 
     fn wants_tick(&self, app: &App) -> bool {
         app.0.as_deref().is_some_and(|state| {
-            state.scans.to_server.has_pending()
-                || state.scans.to_client.has_pending()
+            state.has_pending_scans()
+                || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
                 || state.detectors.iter().any(|detector| detector.wants_tick())
         })
     }
@@ -322,6 +350,13 @@ impl StreamHandler for Handler<'_> {
         let mut app = app;
         let mut summary = eve::flow::Summary::default();
         if let Some(state) = app.0.as_deref_mut() {
+            if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
+                // A last look, and then no keys will come.
+                self.parse(flow, state, cause, |driver, sink| {
+                    driver.poll(sink);
+                    driver.stop_waiting(sink);
+                });
+            }
             for direction in Direction::BOTH {
                 self.flush(flow, state, direction, Flush::End, cause);
             }
@@ -357,6 +392,15 @@ struct FlowSink<'a, 'r> {
     flow: &'a FlowView,
     state: &'a mut FlowState,
     cause: &'a Cause,
+    /// Opened bytes that the layers inside have not consumed.
+    unconsumed: usize,
+}
+
+/// Bytes of a stream.
+struct Place {
+    which: Which,
+    direction: Direction,
+    offset: u64,
 }
 
 impl FlowSink<'_, '_> {
@@ -367,9 +411,35 @@ impl FlowSink<'_, '_> {
     }
 }
 
+impl FlowSink<'_, '_> {
+    /// What the session says goes with everything that is found in it.
+    fn tls(&mut self, transaction: &tls::Transaction<'_>) {
+        let settings = &self.handler.settings;
+        let keys = settings.keys.as_ref().is_some_and(|ring| ring.expects_keys());
+        if keys {
+            self.state.tls = Some(Arc::new(transaction.fields()));
+        }
+        if transaction.stage != tls::Stage::End {
+            return;
+        }
+        let facts = transaction.facts;
+        match (facts.decrypted, keys) {
+            (true, _) => self.handler.counters.tls_decrypted += 1,
+            (false, true) => self.handler.counters.tls_not_decrypted += 1,
+            (false, false) => {}
+        }
+        if settings.eve.types.tls_session {
+            let settings = Arc::clone(settings);
+            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: None };
+            self.handler.line(self.flow, self.cause, |out| eve::tls_session::write(out, &settings.eve, about, facts, keys));
+        }
+    }
+}
+
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
         self.handler.counters.transactions += 1;
+        let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
         self.detectors();
         let settings = Arc::clone(&self.handler.settings);
         let context = Handler::context(&settings, self.flow, self.state, self.cause);
@@ -383,8 +453,14 @@ impl Sink for FlowSink<'_, '_> {
                 self.handler.counters.tls_transactions += 1;
                 self.state.encrypted = true;
             }
-            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto };
+            let opened = self.state.opened_facts(self.state.was_inside);
+            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: opened.as_ref() };
             self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
+        }
+        if let Transaction::Tls(session) = transaction {
+            self.tls(session);
+            // What the session says of itself does not end what was found in it.
+            self.state.was_inside = before;
         }
     }
 
@@ -415,6 +491,7 @@ impl Sink for FlowSink<'_, '_> {
             self.handler.scan_failed(self.flow, self.state, content.direction, error, self.cause);
         }
         let settings = Arc::clone(&self.handler.settings);
+        self.state.was_inside = self.state.inside > 0;
         for found in &matches {
             if !self.state.report_once(rule_identity(found), content.direction) {
                 continue;
@@ -426,8 +503,43 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
     }
 
-    fn plaintext(&mut self, _: Direction, _: &[u8]) {
-        // The driver keeps these for the layer inside; what reaches this far has no layer left.
+    /// What was inside is scanned as a stream of its own; the layers inside have it from the driver.
+    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
+        if self.state.inside > 1 {
+            // TLS inside TLS: one stream, and not two mixed.
+            return;
+        }
+        let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls);
+        let opened = self.state.opened.get_or_insert_with(|| Box::new(Stream::new(self.handler.new_scans())));
+        if known {
+            opened.scans.get_mut(direction).set_max_depth(None);
+        }
+        let (_, offset) = *opened.offset.get(direction);
+        opened.look_at(direction, offset, offset + bytes.len() as u64, self.unconsumed);
+        let place = Place { which: Which::Opened, direction, offset };
+        self.handler.scan(self.flow, self.state, place, bytes, self.cause);
+    }
+
+    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
+        if let Some(opened) = self.state.opened.as_deref_mut().filter(|_| self.state.inside == 1) {
+            // Of unknown length: at least something, so that nothing is joined across it.
+            let (_, offset) = *opened.offset.get(direction);
+            opened.look_at(direction, offset, offset.saturating_add(len.unwrap_or(1)), self.unconsumed);
+        }
+    }
+
+    fn plaintext_end(&mut self, direction: Direction) {
+        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
+    }
+
+    fn enter(&mut self, _: Direction, unconsumed: usize) {
+        self.state.inside += 1;
+        self.unconsumed = unconsumed;
+    }
+
+    fn leave(&mut self) {
+        self.state.inside = self.state.inside.saturating_sub(1);
     }
 
     fn confirmed(&mut self, app_proto: AppProto) {

@@ -8,6 +8,7 @@ use backstop_capture::batch::Batch;
 use backstop_capture::decode::Decoder;
 use backstop_capture::handler::Cause;
 use backstop_capture::source::{Fill, Source, SourceError};
+use backstop_protocols::tls::KeyRing;
 use backstop_signatures::RuleSet;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -17,6 +18,7 @@ use super::event::Epoch;
 use super::settings::Settings;
 use super::stats::{StatsClock, Totals};
 use super::worker::{Worker, WorkerStats, shard_of};
+use crate::keys;
 
 /// Batches in flight to each worker. A full channel makes the reader wait: a replay then simply takes longer, and live
 /// the kernel's ring fills and counts what it drops.
@@ -78,6 +80,7 @@ struct Front {
     batch: Batch,
     ticks: Vec<(usize, Cause)>,
     memory_cap: u64,
+    keys: Option<Arc<KeyRing>>,
 }
 
 enum Next {
@@ -95,6 +98,7 @@ impl Front {
             batch: Batch::default(),
             ticks: Vec::new(),
             memory_cap: settings.flow.max_queued_bytes as u64,
+            keys: settings.keys.clone(),
         }
     }
 
@@ -107,6 +111,10 @@ impl Front {
             Ok(fill) => fill,
             Err(error) => return Next::End(Some(error)),
         };
+        if let Some(keys) = &self.keys {
+            // Before the packets that came with them are dealt out.
+            keys::add_captured(keys, &source.take_secrets());
+        }
         self.decoder.decode(&mut self.batch);
         self.ticks.clear();
         for (index, packet) in self.batch.packets.iter().enumerate() {

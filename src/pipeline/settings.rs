@@ -7,6 +7,7 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_detectors::DetectConfig;
 use backstop_protocols::Limits;
+use backstop_protocols::tls::KeyRing;
 
 use super::worker::SHARDS;
 use crate::eve::EveSettings;
@@ -20,6 +21,8 @@ pub struct Settings {
     pub detect: Arc<DetectConfig>,
     /// Caps of parsers, a flow.
     pub limits: Limits,
+    /// Keys for TLS, if some were given or may come.
+    pub keys: Option<Arc<KeyRing>>,
     /// Caps of decoding.
     pub decode: DecodeConfig,
     /// Flow table and reassembly; the caps are those of the whole sensor.

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use backstop_types::{PacketTime, Secret};
+use backstop_types::PacketTime;
 
 use super::bpf::Filter;
 use super::records::{Records, Step};
-use super::{Fill, Progress, Source, SourceError, SourceStats};
+use super::{Fill, KeyLog, Progress, Source, SourceError, SourceStats};
 use crate::batch::{Batch, Frame};
 
 /// Files open at once.
@@ -46,7 +46,7 @@ pub struct Inputs {
     read: Arc<AtomicU64>,
     total: Option<u64>,
     problems: Vec<SourceError>,
-    secrets: Vec<Secret<Vec<u8>>>,
+    secrets: Vec<KeyLog>,
     stats: SourceStats,
     stop: Arc<AtomicBool>,
 }
@@ -88,6 +88,7 @@ impl Inputs {
                 inputs.playing.push(Playing { file, records, head: None });
                 continue;
             }
+            inputs.secrets.append(&mut super::secrets::look(&path));
             let first = match records.step() {
                 Step::Frame(frame, _) => frame.time,
                 Step::End(Some(error @ SourceError::UnknownLink { .. })) => return Err(error),
@@ -254,7 +255,7 @@ impl Source for Inputs {
         std::mem::take(&mut self.problems)
     }
 
-    fn take_secrets(&mut self) -> Vec<Secret<Vec<u8>>> {
+    fn take_secrets(&mut self) -> Vec<KeyLog> {
         std::mem::take(&mut self.secrets)
     }
 }

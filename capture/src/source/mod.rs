@@ -5,6 +5,7 @@ mod inputs;
 mod live;
 mod primed;
 mod records;
+mod secrets;
 mod stdin;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use backstop_types::{PacketTime, Secret};
 pub use inputs::{Inputs, InputsConfig};
 pub use live::{Live, LiveConfig, interfaces};
+use zeroize::Zeroizing;
 
 use crate::batch::Batch;
 
@@ -48,6 +50,9 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
+/// The text of an NSS key log; zeroed when it is dropped.
+pub type KeyLog = Secret<Zeroizing<Vec<u8>>>;
+
 /// Gives batches of frames.
 pub trait Source {
     /// Adds frames to an empty batch.
@@ -68,8 +73,8 @@ pub trait Source {
     /// Problems met since the last call that did not end the run: a file cut short, a damaged block.
     fn take_problems(&mut self) -> Vec<SourceError>;
 
-    /// TLS secrets of pcapng blocks met since the last call.
-    fn take_secrets(&mut self) -> Vec<Secret<Vec<u8>>> {
+    /// TLS secrets (key logs) of pcapng blocks met since the last call; before the first frame, all those of regular files.
+    fn take_secrets(&mut self) -> Vec<KeyLog> {
         Vec::new()
     }
 }

@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use backstop_types::{PacketTime, Secret};
+use backstop_types::PacketTime;
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, PcapBlockOwned, PcapError, SecretsType, create_reader};
 
-use super::SourceError;
+use zeroize::Zeroizing;
+
 use super::primed::Primed;
 use super::stdin::{Interruptible, Readiness};
+use super::{KeyLog, SourceError};
 use crate::batch::Frame;
 use crate::decode::is_known_link;
 
@@ -83,7 +85,7 @@ pub struct Records {
     lent: usize,
     buffer: usize,
     /// TLS secrets found so far and not taken yet.
-    pub secrets: Vec<Secret<Vec<u8>>>,
+    pub secrets: Vec<KeyLog>,
 }
 
 impl Records {
@@ -160,7 +162,8 @@ impl Records {
                         Block::DecryptionSecrets(secrets) => {
                             let end = usize::try_from(secrets.secrets_len).unwrap_or(usize::MAX);
                             if secrets.secrets_type == SecretsType::TlsKeyLog {
-                                self.secrets.push(Secret::new(secrets.data.get(..end).unwrap_or(secrets.data).to_vec()));
+                                let text = secrets.data.get(..end).unwrap_or(secrets.data);
+                                self.secrets.push(KeyLog::new(Zeroizing::new(text.to_vec())));
                             }
                             Found::Other(len)
                         }

@@ -82,7 +82,7 @@ impl TlsParser {
             max_record: limits.max_buffer,
             lanes: PerDirection::default(),
             facts: Facts::default(),
-            decryptor: around.keys.as_ref().map(decryptor),
+            decryptor: around.keys.as_ref().filter(|ring| ring.expects_keys()).map(decryptor),
             early_data_taken: false,
             server_done: false,
             told: Defects::default(),

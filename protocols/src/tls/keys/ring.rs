@@ -230,6 +230,12 @@ impl KeyRing {
         self.read().rsa.len()
     }
 
+    /// There are keys, or a key log may bring some: only then a session waits.
+    #[must_use]
+    pub fn expects_keys(&self) -> bool {
+        self.rsa.load(Ordering::Relaxed) || self.key_log.load(Ordering::Relaxed)
+    }
+
     /// There are private keys and no key log: sessions with (EC)DHE stay closed.
     pub(in super::super) fn is_rsa_only(&self) -> bool {
         self.rsa.load(Ordering::Relaxed) && !self.key_log.load(Ordering::Relaxed)

@@ -1,0 +1,67 @@
+//! Private keys of servers: a file, or a folder of them.
+
+use std::path::{Path, PathBuf};
+
+use backstop_protocols::tls::KeyRing;
+
+use super::{KeysError, protect, read};
+
+/// How key files are called, in a folder.
+const ENDINGS: [&str; 4] = ["pem", "key", "der", "p8"];
+
+/// Reads all of them. A file that was named must hold a key; in a folder, one that does not is passed over with a warning.
+pub fn read_all(ring: &KeyRing, paths: &[PathBuf]) -> Result<(), KeysError> {
+    for path in paths {
+        if !path.is_dir() {
+            add(ring, path)?;
+            continue;
+        }
+        let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
+            .map_err(KeysError::unreadable(path))?;
+        files.retain(|file| file.is_file() && has_ending(file));
+        files.sort();
+        let mut added = 0;
+        for file in files {
+            match add(ring, &file) {
+                Ok(()) => added += 1,
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
+        if added == 0 {
+            let message = format!("no RSA private key here (*.{})", ENDINGS.join(", *."));
+            return Err(KeysError::Unusable { file: path.clone(), message });
+        }
+    }
+    Ok(())
+}
+
+fn has_ending(file: &Path) -> bool {
+    file.extension().is_some_and(|end| ENDINGS.iter().any(|known| end.eq_ignore_ascii_case(known)))
+}
+
+fn add(ring: &KeyRing, file: &Path) -> Result<(), KeysError> {
+    protect::warn_if_others_read(file);
+    let text = read(file)?;
+    match ring.add_rsa_key(&text) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(KeysError::Unusable { file: file.into(), message: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_file_without_a_key_is_an_error_and_a_folder_without_one_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("server.pem");
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        let ring = KeyRing::new();
+        let error = read_all(&ring, std::slice::from_ref(&file)).unwrap_err();
+        assert!(error.to_string().contains("server.pem: there is no private key in it"), "{error}");
+        let error = read_all(&ring, &[folder.path().into()]).unwrap_err();
+        assert!(error.to_string().contains("no RSA private key here"), "{error}");
+    }
+}
