@@ -65,7 +65,7 @@ fn veeam(recorder: &Recorder) -> Vec<Fields> {
     recorder.transactions().filter(|(app_proto, _)| *app_proto == AppProto::Veeam).map(|(_, fields)| fields.clone()).collect()
 }
 
-fn keys_of(name: &str) -> Arc<KeyRing> {
+pub(super) fn keys_of(name: &str) -> Arc<KeyRing> {
     testing::fixture_keys(name).unwrap().unwrap()
 }
 

@@ -32,6 +32,8 @@ mod ja3;
 mod ja4;
 mod keys;
 #[cfg(test)]
+mod keys_shared_tests;
+#[cfg(test)]
 mod keys_tests;
 mod lookup;
 mod opening;
@@ -51,7 +53,7 @@ pub use anomaly::is_violation;
 pub use certificate::{Certificate, Chain};
 pub use hello::{ClientHello, ServerHello};
 pub use ja3::Ja3;
-pub use keys::{KeyError, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
+pub use keys::{KeyCounters, KeyError, KeyLimits, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
 pub use suites::suite_name;
 pub use transaction::{Alert, Facts, KeySource, MAX_SIZES, Stage, Traffic, Transaction, why_not};
 
