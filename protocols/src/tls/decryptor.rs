@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use backstop_types::{Direction, PerDirection};
 
+use super::again::Again;
 use super::hello::{ClientHello, ServerHello};
 use super::keys::{KeyRing, SharedSecret, shared};
 use super::prf::{MASTER, Prf};
@@ -35,6 +36,8 @@ pub enum LaneKeys {
     Open(Box<Opener>),
     /// TLS 1.3, behind the Finished: the keys for application data are to be looked up.
     Application,
+    /// Up to TLS 1.2, behind a second ChangeCipherSpec: the keys of the second handshake are to be looked up.
+    Again,
     /// Nothing is opened any more.
     Stopped,
 }
@@ -151,6 +154,8 @@ pub struct Decryptor {
     pub exchange: Exchange,
     /// It is not this session's turn to use a private key.
     pub deferred: bool,
+    /// A second handshake inside the session.
+    pub again: Option<Box<Again>>,
 }
 
 impl Decryptor {
@@ -166,6 +171,7 @@ impl Decryptor {
             held: 0,
             exchange: Exchange::default(),
             deferred: false,
+            again: None,
         }
     }
 
@@ -182,8 +188,8 @@ impl Decryptor {
         !self.queue.is_empty()
     }
 
-    pub const fn held(&self) -> usize {
-        self.held + self.exchange.held()
+    pub fn held(&self) -> usize {
+        self.held + self.exchange.held() + self.again.as_ref().map_or(0, |again| again.held())
     }
 
     /// Keeps something for later, within the caps.
@@ -272,7 +278,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    const fn held(&self) -> usize {
+    pub const fn held(&self) -> usize {
         self.transcript_len
     }
 
@@ -378,4 +384,41 @@ impl Exchange {
             ring.remember(ticket, master, *source);
         }
     }
+}
+
+/// The master of an earlier session that opens this one: of all that are filed under its session id (RFC 5246 §7.3) and its ticket
+/// (RFC 5077 §3.1) the one that fits. None that does not is believed, so nobody is kept closed by what others filed.
+pub fn taken_up(
+    decryptor: &Decryptor,
+    tried: &mut Vec<SharedSecret>,
+    client: Direction,
+    hellos: (&ClientHello, &ServerHello),
+    suite: &Suite,
+    record: Option<(Direction, (Head, &[u8]))>,
+) -> Option<(SharedSecret, KeySource)> {
+    let (hello, chosen) = hellos;
+    let echoed = !chosen.session_id.is_empty() && chosen.session_id == hello.session_id;
+    let names = [echoed.then_some(chosen.session_id.as_slice()), hello.ticket_sha256.as_ref().map(<[u8; 32]>::as_slice)];
+    let candidates: Vec<_> = names.into_iter().flatten().flat_map(|name| decryptor.ring.remembered(name)).collect();
+    let only = candidates.len() == 1;
+    for candidate in candidates {
+        if tried.iter().any(|tried| Arc::ptr_eq(tried, &candidate.master)) {
+            continue;
+        }
+        let next = decryptor.front_record().or_else(|| {
+            record.filter(|_| !decryptor.is_waiting()).map(|(direction, (head, body))| (direction, head, body.to_vec()))
+        });
+        let Some((direction, head, mut body)) = next else {
+            // The first record is lost.
+            return only.then_some((candidate.master, candidate.source));
+        };
+        let (of_client, of_server) = tls12_openers(suite, hello, chosen, &candidate.master)?;
+        let mut opener = if direction == client { of_client } else { of_server };
+        if opener.open(head, &mut body).is_ok() {
+            *tried = Vec::new();
+            return Some((candidate.master, candidate.source));
+        }
+        tried.push(candidate.master);
+    }
+    None
 }

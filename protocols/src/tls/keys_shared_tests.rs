@@ -282,3 +282,28 @@ fn all_sessions_together_wait_within_one_cap() {
     assert!(flows.iter().any(|(opened, _)| opened.facts.why_not == Some(why_not::TOO_MANY_WAIT)));
     assert_eq!(ring.waiting(), 0, "what is gone holds nothing");
 }
+
+#[test]
+fn a_second_handshake_inside_a_session_is_followed() {
+    for name in ["tls_renegotiated_gcm", "tls_renegotiated_cbc"] {
+        let script = testing::fixture(name).unwrap();
+        let private = Arc::new(with_private_key(name));
+        for (keys, source) in [(keys_of(name), KeySource::KeyLog), (Arc::clone(&private), KeySource::RsaKey)] {
+            let opened = open(&script, &keys);
+            assert_eq!(String::from_utf8_lossy(&opened.up), "BACKSTOP-ECHO/1\nfirst\nsecond\nthird\n", "{name} {source:?}");
+            assert_eq!((opened.facts.why_not, opened.facts.key_source), (None, Some(source)), "{name}");
+            assert!(opened.anomalies.is_empty() && opened.gaps.is_empty(), "{name}: {:?}", opened.anomalies);
+            testing::assert_every_segmentation_is_equal_with_keys(&script, Some(&keys));
+        }
+        assert_eq!(private.counters().rsa_operations, 2 * 7, "{name}: once a handshake");
+        // With the keys of the first handshake only, what is behind the second waits.
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name).with_extension("keylog");
+        let log = std::fs::read_to_string(path).unwrap();
+        let ring = KeyRing::new();
+        ring.add_whole_key_log(log.lines().find(|line| line.starts_with("CLIENT_RANDOM")).unwrap().as_bytes());
+        let opened = open(&script, &Arc::new(ring));
+        assert_eq!(opened.up, b"BACKSTOP-ECHO/1\nfirst\n", "{name}");
+        assert_eq!(opened.facts.why_not, Some(why_not::NO_KEYS), "{name}");
+        assert!(opened.anomalies.is_empty(), "{name}: {:?}", opened.anomalies);
+    }
+}

@@ -3,8 +3,7 @@
 use backstop_types::Direction;
 use sha2::{Digest as _, Sha256};
 
-use super::decryptor::{Decryptor, LaneKeys, Master, Opener, tls12_openers};
-use super::hello::{ClientHello, ServerHello};
+use super::decryptor::{LaneKeys, Master, Opener, taken_up, tls12_openers};
 use super::keys::{Label, SharedSecret};
 use super::parser::TlsParser;
 use super::record_cipher::Head;
@@ -85,13 +84,15 @@ impl TlsParser {
         match decryptor.lanes.get(direction) {
             LaneKeys::Open(_) => return Ready::Yes,
             LaneKeys::Stopped => return Ready::No,
-            LaneKeys::Unknown | LaneKeys::Application => {}
+            LaneKeys::Unknown | LaneKeys::Application | LaneKeys::Again => {}
         }
         let generation = decryptor.ring.generation();
         if decryptor.asked.get_mut(direction).replace(generation) == Some(generation) {
             return Ready::Wait;
         }
-        match self.resolve(direction, record) {
+        let again = matches!(decryptor.lanes.get(direction), LaneKeys::Again);
+        let found = if again { self.resolve_again(direction, record) } else { self.resolve(direction, record) };
+        match found {
             Ok(true) => Ready::Yes,
             Ok(false) => {
                 if let Some(decryptor) = self.decryptor.as_mut().filter(|decryptor| decryptor.deferred) {
@@ -148,7 +149,11 @@ impl TlsParser {
         };
         let found = match found {
             None if self.facts.resumed => {
-                taken_up(decryptor, client, (hello, chosen), suite, record.map(|record| (direction, record)))
+                let mut tried = std::mem::take(&mut decryptor.exchange.tried);
+                let record = record.map(|record| (direction, record));
+                let found = taken_up(decryptor, &mut tried, client, (hello, chosen), suite, record);
+                decryptor.exchange.tried = tried;
+                found
             }
             found => found,
         };
@@ -198,42 +203,6 @@ impl TlsParser {
         self.facts.key_source = Some(KeySource::KeyLog);
         Ok(true)
     }
-}
-
-/// The master of an earlier session that opens this one: of all that are filed under its session id (RFC 5246 §7.3) and its ticket
-/// (RFC 5077 §3.1) the one that fits. None that does not is believed, so nobody is kept closed by what others filed.
-fn taken_up(
-    decryptor: &mut Decryptor,
-    client: Direction,
-    hellos: (&ClientHello, &ServerHello),
-    suite: &Suite,
-    record: Option<(Direction, (Head, &[u8]))>,
-) -> Option<(SharedSecret, KeySource)> {
-    let (hello, chosen) = hellos;
-    let echoed = !chosen.session_id.is_empty() && chosen.session_id == hello.session_id;
-    let names = [echoed.then_some(chosen.session_id.as_slice()), hello.ticket_sha256.as_ref().map(<[u8; 32]>::as_slice)];
-    let candidates: Vec<_> = names.into_iter().flatten().flat_map(|name| decryptor.ring.remembered(name)).collect();
-    let only = candidates.len() == 1;
-    for candidate in candidates {
-        if decryptor.exchange.tried.iter().any(|tried| std::sync::Arc::ptr_eq(tried, &candidate.master)) {
-            continue;
-        }
-        let next = decryptor.front_record().or_else(|| {
-            record.filter(|_| !decryptor.is_waiting()).map(|(direction, (head, body))| (direction, head, body.to_vec()))
-        });
-        let Some((direction, head, mut body)) = next else {
-            // The first record is lost.
-            return only.then_some((candidate.master, candidate.source));
-        };
-        let (of_client, of_server) = tls12_openers(suite, hello, chosen, &candidate.master)?;
-        let mut opener = if direction == client { of_client } else { of_server };
-        if opener.open(head, &mut body).is_ok() {
-            decryptor.exchange.tried = Vec::new();
-            return Some((candidate.master, candidate.source));
-        }
-        decryptor.exchange.tried.push(candidate.master);
-    }
-    None
 }
 
 fn opener13(suite: &Suite, secret: SharedSecret, handshake: bool) -> Result<Opener, &'static str> {

@@ -256,8 +256,7 @@ impl TlsParser {
             }
             (HANDSHAKE, _) => self.sealed_fragment(direction, content, out),
             (ALERT, &[level, description]) => self.sealed_alert(Alert { direction, level, description }, out),
-            // RFC 5246 §7.4.1.2: a second handshake, up to TLS 1.2, changes the keys again.
-            (20, [1]) => self.stop(direction, why_not::RENEGOTIATED, out),
+            (20, [1]) => self.keys_change_again(direction, out),
             // Heartbeats (RFC 6520).
             (24, _) => {}
             _ => self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out),
@@ -294,6 +293,7 @@ impl TlsParser {
     /// An encrypted handshake message; `false` when the keys change behind it.
     fn sealed_message(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut dyn Sink) -> bool {
         if self.facts.version().is_none_or(|version| version < TLS13) {
+            self.message_again(direction, kind, body, out);
             return true;
         }
         let from_server = self.is_server(direction);
