@@ -19,9 +19,11 @@
 //! waits within `Limits::max_undecrypted`, both directions in their order, and is opened when they come. Every record is
 //! authenticated; what does not fit is told and never parsed, and its direction is not opened any more. A gap inside one record
 //! loses that record, a longer one the direction. [`Facts::why_not`] has the first reason for which something stayed closed.
-//! Known limits: RC4, 3DES, SSL 3.0, compression of records, compressed certificates (RFC 8879), and early data are
-//! not opened. A second handshake inside a session (RFC 5246 §7.4.1.1) is followed; what is told stays that of the first. The record of a TLS 1.3 session has the server's certificate when the keys were there
-//! before its flight; who has them later finds it in the facts of the end.
+//! A second handshake inside a session (RFC 5246 §7.4.1.1) is followed; what is told stays that of the first. A session that is taken
+//! up again needs the master secret of the first one: see [`KeyRing`] for when it may be used.
+//! Known limits: RC4, 3DES, SSL 3.0, compression of records, compressed certificates (RFC 8879), and early data are not
+//! opened. The record of a TLS 1.3 session has the server's certificate when the keys were there before its flight; who has
+//! them later finds it in the facts of the end.
 
 mod again;
 pub mod anomaly;

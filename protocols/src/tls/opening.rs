@@ -1,5 +1,7 @@
 //! Encrypted records: they wait for their keys, are opened in the order of the wire, and what is in them goes on.
 
+use std::cell::RefCell;
+
 use backstop_types::Direction;
 
 use super::anomaly::{self, Defects};
@@ -26,6 +28,11 @@ const FINISHED: u8 = 20;
 const KEY_UPDATE: u8 = 24;
 /// `close_notify` (RFC 8446 §6.1).
 const CLOSE_NOTIFY: u8 = 0;
+
+thread_local! {
+    /// Room for one record, up to `Limits::max_buffer`.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 impl TlsParser {
     /// A record that shall be there whole, as it is to be opened or kept.
@@ -69,8 +76,12 @@ impl TlsParser {
             self.keep(direction, Waiting::Record(head, body.to_vec()), out);
             return;
         }
-        // A copy to open in place; nothing of it stays with a session that is idle.
-        self.open(direction, head, &mut body.to_vec(), out);
+        // A copy to open in place, in room that all sessions of a thread share.
+        let mut scratch = SCRATCH.take();
+        scratch.clear();
+        scratch.extend_from_slice(body);
+        self.open(direction, head, &mut scratch, out);
+        SCRATCH.set(scratch);
     }
 
     /// A record of which bytes are missing, and no more than this one.
