@@ -137,3 +137,40 @@ fn a_certificate_asked_for_later_changes_no_keys() {
     testing::close(&mut driver, &mut out);
     assert_eq!((out.bytes, out.anomalies.as_slice(), out.facts.why_not), (12, &[][..], None));
 }
+
+/// RFC 8446 §4.1.2 wants the same random in both hellos, and a lenient server's keys go by the second.
+#[test]
+fn the_random_of_the_second_hello_finds_the_keys() {
+    let retry = from_hex(b"cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c");
+    let (mut session, keys) = session(SUITES[7]);
+    let mut script = session.handshake();
+    let (mut first, mut answer) = (script[0].1.clone(), script[1].1.clone());
+    // Behind the headers of record and message, and the version.
+    first[11..43].fill(0xaa);
+    answer.truncate(5 + usize::from(u16::from_be_bytes([answer[3], answer[4]])));
+    answer[11..43].copy_from_slice(&retry);
+    script.splice(..0, [(UP, first), (DOWN, answer)]);
+    script.push((UP, session.seal(UP, 23, b"inside")));
+    let (mut out, mut driver) = (Counted::default(), Driver::with_keys(Limits::default(), Some(keys)));
+    script.iter().for_each(|(direction, bytes)| driver.data(*direction, bytes, &mut out));
+    testing::close(&mut driver, &mut out);
+    assert!(out.facts.retried);
+    assert_eq!((out.bytes, out.facts.why_not), (6, None));
+}
+
+fn from_hex(hex: &[u8]) -> Vec<u8> {
+    hex.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+}
+
+/// RFC 5246 §7.4.1.1: a HelloRequest before the handshake is in no hash, so it does not change what a private key gives.
+#[test]
+fn a_request_for_a_hello_is_in_no_session_hash() {
+    let name = "tls12_rsa_id_first";
+    let mut script = testing::fixture(name).unwrap();
+    let keys = testing::fixture_keys(name).unwrap().unwrap();
+    script.insert(1, (DOWN, b"\x16\x03\x03\x00\x04\x00\x00\x00\x00".to_vec()));
+    let (mut out, mut driver) = (Counted::default(), Driver::with_keys(Limits::default(), Some(keys)));
+    script.iter().for_each(|(direction, bytes)| driver.data(*direction, bytes, &mut out));
+    testing::close(&mut driver, &mut out);
+    assert!(out.bytes > 60 && out.anomalies.is_empty(), "{:?} {:?}", out.facts.why_not, out.anomalies);
+}
