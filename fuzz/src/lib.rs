@@ -21,6 +21,9 @@ pub mod seeds;
 pub mod split;
 pub mod sql_text;
 pub mod tls_hello;
+pub mod tls_keys;
+pub mod tls_sealed;
+pub mod tls_session;
 
 /// A target by the name of its corpus.
 pub struct Target {
@@ -36,6 +39,9 @@ pub static TARGETS: &[Target] = &[
     Target { name: "reassembly", run: reassembly::run },
     Target { name: "parser", run: parser::run },
     Target { name: "tls_hello", run: tls_hello::run },
+    Target { name: "tls_keys", run: tls_keys::run },
+    Target { name: "tls_sealed", run: tls_sealed::run },
+    Target { name: "tls_session", run: tls_session::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },

@@ -11,7 +11,7 @@ use backstop_testkit::frame::{Frame, fragments};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{frames, parser, reassembly, split, tls_hello};
+use crate::{frames, parser, reassembly, split, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -61,6 +61,9 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         formatter_streams(&mut out, &name, &script)?;
     }
     hellos(&mut out)?;
+    sealed(&mut out)?;
+    edits(&mut out)?;
+    keys(&mut out)?;
     for (number, text) in SQL.iter().enumerate() {
         out.add("sql_text", &format!("{number}"), text.as_bytes())?;
     }
@@ -239,6 +242,74 @@ fn hellos(out: &mut Writer) -> io::Result<()> {
             split::push(&mut seed, kind | op(*direction), &bytes[9..bytes.len().min(200)]);
         }
         out.add("tls_hello", &format!("bodies_{number}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// A short talk in every suite: data, an alert, messages behind the handshake, a fault, a gap, late keys.
+fn sealed(out: &mut Writer) -> io::Result<()> {
+    use tls_sealed::{BROKEN, GAP, LATE, MESSAGE, RAW, TO_CLIENT, UPDATE};
+    let (data, handshake, alert) = (3 << 1, 2 << 1, 1 << 1);
+    let line = b"BACKSTOP-ECHO/1\nfirst\n".as_slice();
+    let talks: [(&str, u8, &[(u8, &[u8])]); 7] = [
+        ("data", 3, &[(data, line), (data | TO_CLIENT, b"1/OHCE"), (alert, b"\x01\x00")]),
+        (
+            "update",
+            9,
+            &[(handshake | MESSAGE | UPDATE, b"\x18\x00"), (data, line), (handshake | MESSAGE | TO_CLIENT, b"\x04ticket")],
+        ),
+        ("broken", 40, &[(data, line), (data | BROKEN, line), (data | TO_CLIENT, line)]),
+        ("gap", 1, &[(data, line), (data | GAP, line), (data, line)]),
+        ("late", LATE | 5, &[(data, line), (data | TO_CLIENT, line), (alert | TO_CLIENT, b"\x02\x28")]),
+        ("again", 20, &[(handshake | MESSAGE, b"\x00"), (0, b"\x01"), (data, line)]),
+        ("raw", 6, &[(RAW, b"\x15\x03\x03\x00\x02\x02\x28"), (data, line)]),
+    ];
+    for suite in 0..10_u8 {
+        for (name, size, talk) in talks {
+            let mut seed = vec![suite, size];
+            talk.iter().for_each(|(op, part)| split::push(&mut seed, *op, part));
+            out.add("tls_sealed", &format!("{suite}_{name}"), &seed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Edits of each recorded session: of hellos, of the record header, of what is sealed.
+fn edits(out: &mut Writer) -> io::Result<()> {
+    for session in 0..8_u8 {
+        let edits: [(&str, u8, &[u8]); 5] = [
+            ("none", 0, b""),
+            ("version", 0, b"\x01\x00\x09\x03\x02"),
+            ("turned", tls_session::TURN, b"\x04\x00\x20\x01"),
+            ("inserted", tls_session::INSERT, b"\x03\x00\x05\x00\x00"),
+            ("removed", tls_session::REMOVE, b"\x05\x00\x00....."),
+        ];
+        for (name, op, edit) in edits {
+            let mut seed = vec![session, 30 + session];
+            split::push(&mut seed, op, edit);
+            out.add("tls_session", &format!("{session}_{name}"), &seed)?;
+        }
+    }
+    Ok(())
+}
+
+fn keys(out: &mut Writer) -> io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocols/fixtures");
+    for name in ["tls13_echo.keylog", "tls12_echo_gcm.keylog", "nmf_tls12_rsa_0.pem"] {
+        let mut seed = vec![29];
+        seed.extend(std::fs::read(folder.join(name))?);
+        out.add("tls_keys", name, &seed)?;
+    }
+    for (number, text) in [
+        "# a comment\r\n\nCLIENT_RANDOM zz 00\nEXPORTER_SECRET 00 00\n",
+        "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+        "-----BEGIN PRIVATE KEY-----\nMDA=\n-----END PRIVATE KEY-----\n",
+    ]
+    .iter()
+    .enumerate()
+    {
+        out.add("tls_keys", &format!("{number}"), &[&[3], text.as_bytes()].concat())?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a protocol is to the rest: the parser trait, its answers, and where its results go.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use backstop_types::Direction;
@@ -56,6 +57,8 @@ pub struct Surroundings {
     pub limits: Limits,
     /// Keys for what is encrypted. Without a ring nothing is kept for later, and bulk data costs nothing.
     pub keys: Option<Arc<KeyRing>>,
+    /// The addresses of both ends, where they are known: a key may be meant for one of them.
+    pub ends: Option<[IpAddr; 2]>,
 }
 
 /// What a parser did with the bytes it was given.

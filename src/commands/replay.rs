@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backstop_capture::source::{Inputs, InputsConfig, Source};
+use backstop_protocols::tls::KeyRing;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::session::{self, Signals};
@@ -30,13 +31,15 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     let mut source = Inputs::open(&InputsConfig { paths: options.files.clone(), filter, stop: Arc::clone(&signals.stop) })?;
     let piped = options.files.iter().any(|file| !file.is_file() && !file.is_dir());
     let timing = if piped { Timing::Live } else { Timing::Replay };
-    let (ring, _followers) = session::keys(&config.keys(&processing.keylog), timing, &signals)?;
+    let sources = config.keys(&processing.keylog);
+    let (ring, _followers) = session::keys(&sources, timing, &signals)?;
     let mut settings = config.settings();
     settings.keys = ring;
     let carried = source.take_secrets();
     if !carried.is_empty() || piped {
         // A pipe may still bring some.
-        keys::add_captured(settings.keys.get_or_insert_default(), &carried);
+        let ring = settings.keys.get_or_insert_with(|| Arc::new(KeyRing::with_limits(sources.limits)));
+        keys::add_captured(ring, 0, &carried);
     }
     settings.eve.files = (0..).map_while(|file| source.name(file).map(str::to_owned)).collect();
     settings.prompt = options.files.iter().any(|file| file.as_os_str() == "-");

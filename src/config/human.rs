@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -70,6 +71,16 @@ human!(
     },
     None
 );
+
+/// Paths: a list, or one.
+#[derive(Clone, Debug, Default)]
+pub struct Paths(pub Vec<PathBuf>);
+
+impl<'de> Deserialize<'de> for Paths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(Self)
+    }
+}
 
 /// Bytes.
 #[derive(Clone, Copy, Debug)]

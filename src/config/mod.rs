@@ -13,12 +13,13 @@ use backstop_capture::source::LiveConfig;
 use backstop_capture::tcp::OverlapPolicy;
 use backstop_detectors::DetectConfig;
 use backstop_protocols::Limits;
+use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::{RuleOptions, ScanLimits};
 use serde::Deserialize;
 
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
-use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection};
+use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection, TlsSection};
 use crate::eve::{EveSettings, Types};
 use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
@@ -75,15 +76,6 @@ struct EveSection {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct TlsSection {
-    #[serde(deserialize_with = "one_or_many")]
-    keylog: Vec<PathBuf>,
-    #[serde(deserialize_with = "one_or_many")]
-    rsa_keys: Vec<PathBuf>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 struct TcpSection {
     policy: Option<Policy>,
     policies: Vec<NetworkPolicy>,
@@ -123,7 +115,12 @@ impl Config {
 
     /// Where keys for TLS come from. `more` are the key logs of the command line.
     pub fn keys(&self, more: &[PathBuf]) -> KeySources {
-        KeySources { key_logs: self.tls.keylog.iter().chain(more).cloned().collect(), rsa_keys: self.tls.rsa_keys.clone() }
+        let paths = |paths: &Option<human::Paths>| paths.as_ref().map(|paths| paths.0.clone()).unwrap_or_default();
+        let mut limits = KeyLimits::default();
+        self.tls.apply(&mut limits);
+        let mut key_logs = paths(&self.tls.keylog);
+        key_logs.extend_from_slice(more);
+        KeySources { key_logs, rsa_keys: paths(&self.tls.rsa_keys), limits }
     }
 
     /// The filter, if any.
@@ -222,8 +219,6 @@ fn keys() -> Vec<String> {
         "eve.types",
         "eve.strict",
         "eve.max_payload",
-        "tls.keylog",
-        "tls.rsa_keys",
         "tcp.policy",
         "tcp.policies",
     ];
@@ -237,6 +232,7 @@ fn keys() -> Vec<String> {
         .chain(section("flow", FlowSection::KEYS))
         .chain(section("parser", ParserSection::KEYS))
         .chain(section("scan", ScanSection::KEYS))
+        .chain(section("tls", TlsSection::KEYS))
         .collect()
 }
 

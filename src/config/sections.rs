@@ -6,10 +6,11 @@ use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
 use backstop_detectors::DetectConfig;
 use backstop_protocols::Limits;
+use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Size, Span};
+use super::human::{Count, Paths, Size, Span};
 
 /// Declares a table of the file and how it changes the settings of a crate.
 macro_rules! section {
@@ -76,4 +77,10 @@ section! {
     ScanSection for ScanLimits {
         scan_timeout: Span, window: Size, overlap: Size, max_depth: Size, prefilter: bool, max_held: Size, max_content: Size,
     }
+}
+section! {
+    /// `[tls]`
+    TlsSection for KeyLimits {
+        max_sessions: Count, max_resumable: Count, max_rsa_keys: Count, max_waiting: Size, rsa_per_second: u32, rsa_burst: u32,
+    } with { keylog: Paths, rsa_keys: Paths }
 }

@@ -44,7 +44,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("role_missing", correlator.role_missing),
         ("repeated", correlator.repeated),
     ];
-    let sensor_stats = BTreeMap::from([
+    let mut sensor_stats = BTreeMap::from([
         ("decode", totals.decode.iter().collect()),
         ("stream", totals.workers.streams.iter().collect()),
         ("app", totals.workers.app.iter().collect()),
@@ -52,6 +52,18 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("correlator", BTreeMap::from(correlator)),
         ("output", BTreeMap::from(output)),
     ]);
+    if let Some(keys) = &totals.keys {
+        let keys = [
+            ("sessions_evicted", keys.sessions_evicted),
+            ("resumable_filed", keys.resumable_filed),
+            ("resumable_evicted", keys.resumable_evicted),
+            ("resumable_refused", keys.resumable_refused),
+            ("waiting_refused", keys.waiting_refused),
+            ("rsa_operations", keys.rsa_operations),
+            ("rsa_deferred", keys.rsa_deferred),
+        ];
+        sensor_stats.insert("keys", BTreeMap::from(keys));
+    }
     let record = Record {
         timestamp: Timestamp(totals.last.time),
         event_type: "sensor_stats",

@@ -27,7 +27,7 @@ const MAX_CLIENTS: usize = 64;
 const CHUNK: usize = 64 * 1024;
 
 /// Threads that follow sources; they end when this is dropped.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Followers {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,

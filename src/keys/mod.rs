@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use backstop_capture::source::KeyLog;
-use backstop_protocols::tls::KeyRing;
+use backstop_protocols::tls::{KeyLimits, KeyRing};
 use zeroize::Zeroizing;
 
 pub use follow::Followers;
@@ -34,8 +34,10 @@ const LISTEN: &str = "unix:";
 pub struct KeySources {
     /// Key logs: files, pipes, sockets, `unix:PATH` to listen.
     pub key_logs: Vec<PathBuf>,
-    /// Private keys: files or folders.
+    /// Private keys: files or folders, with the address of the server where one is given (`10.20.30.10=/etc/keys/vbr.pem`).
     pub rsa_keys: Vec<PathBuf>,
+    /// Caps over all sessions.
+    pub limits: KeyLimits,
 }
 
 /// When packets come.
@@ -83,7 +85,7 @@ pub fn open(sources: &KeySources, timing: Timing, stop: &AtomicBool) -> Result<O
         return Ok(None);
     }
     protect::no_core_dumps();
-    let ring = Arc::new(KeyRing::new());
+    let ring = Arc::new(KeyRing::with_limits(sources.limits));
     private_keys::read_all(&ring, &sources.rsa_keys)?;
     let mut followers = Followers::default();
     for path in &sources.key_logs {
@@ -137,9 +139,11 @@ pub fn check(sources: &KeySources) -> Result<(), KeysError> {
 }
 
 /// Takes the key logs that a capture carries.
-pub fn add_captured(ring: &KeyRing, secrets: &[KeyLog]) {
+///
+/// `epoch`: the batch that they came with, or 0 for those that were found before the first.
+pub fn add_captured(ring: &KeyRing, epoch: u64, secrets: &[KeyLog]) {
     for secret in secrets {
-        Reporter::new(Path::new("secrets of the capture")).whole(ring, secret.expose());
+        Reporter::new(Path::new("secrets of the capture")).captured(ring, epoch, secret.expose());
     }
 }
 
@@ -196,7 +200,7 @@ mod tests {
     use super::*;
 
     fn sources(key_log: &Path) -> KeySources {
-        KeySources { key_logs: vec![key_log.into()], rsa_keys: Vec::new() }
+        KeySources { key_logs: vec![key_log.into()], ..KeySources::default() }
     }
 
     const LINE: &str = "CLIENT_RANDOM 0000000000000000000000000000000000000000000000000000000000000001 \

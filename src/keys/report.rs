@@ -25,7 +25,12 @@ impl Reporter {
 
     /// All of it at once.
     pub fn whole(&mut self, ring: &KeyRing, text: &[u8]) {
-        let report = ring.add_whole_key_log(text);
+        self.captured(ring, 0, text);
+    }
+
+    /// All of it at once, which stood at this place of the input.
+    pub fn captured(&mut self, ring: &KeyRing, epoch: u64, text: &[u8]) {
+        let report = ring.add_key_log_in_epoch(epoch, text);
         self.tell(&report, text);
         if report.added + report.known == 0 {
             tracing::warn!("{}: there are no keys of TLS sessions in it", self.source.display());

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
 use backstop_detectors::{Context, Findings, REGISTRY, Scanned};
-use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction, tls};
+use backstop_protocols::tls::{self, KeyRing};
+use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
-use backstop_types::{Direction, IpProto, PerDirection};
+use backstop_types::{Direction, IpProto, PacketTime, PerDirection};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_state::{App, FlowState, Stream, Which};
-use super::settings::Settings;
+use super::settings::{CHANNEL_DEPTH, Settings};
 use crate::eve;
 use crate::eve::anomaly::Told;
 use crate::eve::protocol::About;
@@ -52,6 +53,8 @@ backstop_capture::counters! {
 /// One a worker, shared by its shards.
 pub struct Handler<'r> {
     settings: Arc<Settings>,
+    /// This worker's handle on the keys.
+    keys: Option<Arc<KeyRing>>,
     scanner: Scanner<'r>,
     /// Events of the epoch at hand.
     pub epoch: Epoch,
@@ -68,6 +71,7 @@ impl<'r> Handler<'r> {
     pub fn new(settings: &Arc<Settings>, rules: &'r RuleSet) -> Self {
         Self {
             settings: Arc::clone(settings),
+            keys: settings.keys.as_ref().map(|ring| Arc::new(ring.for_worker(CHANNEL_DEPTH as u64))),
             scanner: Scanner::new(rules),
             epoch: Epoch::default(),
             phase: Phase::Packet,
@@ -75,6 +79,13 @@ impl<'r> Handler<'r> {
             counters: AppCounters::default(),
             matches: Vec::new(),
             findings: Findings::default(),
+        }
+    }
+
+    /// The worker goes on to the next part of the input, which begins at this time.
+    pub fn begin_epoch(&self, number: u64, now: PacketTime) {
+        if let Some(keys) = &self.keys {
+            keys.begin_epoch(number, now);
         }
     }
 
@@ -241,8 +252,12 @@ impl<'r> Handler<'r> {
 
     fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
         app.0.get_or_insert_with(|| {
-            let keys = || self.settings.keys.as_ref().map(Arc::clone);
-            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_keys(self.settings.limits, keys())));
+            let around = || Surroundings {
+                limits: self.settings.limits,
+                keys: self.keys.clone(),
+                ends: Some([flow.client.addr, flow.server.addr]),
+            };
+            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_surroundings(None, around())));
             Box::new(FlowState::new(driver, self.new_scans()))
         })
     }

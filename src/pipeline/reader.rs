@@ -15,14 +15,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::clock::Clock;
 use super::collector::Collector;
 use super::event::Epoch;
-use super::settings::Settings;
+use super::settings::{CHANNEL_DEPTH, Settings};
 use super::stats::{StatsClock, Totals};
-use super::worker::{Worker, WorkerStats, shard_of};
+use super::worker::{At, Worker, WorkerStats, shard_of};
 use crate::keys;
-
-/// Batches in flight to each worker. A full channel makes the reader wait: a replay then simply takes longer, and live
-/// the kernel's ring fills and counts what it drops.
-const CHANNEL_DEPTH: usize = 8;
 
 /// What the program wants to be told and to say while packets flow.
 pub trait Observer {
@@ -42,11 +38,22 @@ pub struct RunEnd {
 }
 
 struct Work {
+    at: At,
     batch: Batch,
     ticks: Vec<(usize, Cause)>,
     epoch: Epoch,
     snapshot: bool,
-    finish: Option<Cause>,
+    /// No batch: the capture is over.
+    last: Option<Last>,
+}
+
+/// What is to be done when there are no more packets. The packet is the last one.
+#[derive(Clone, Copy)]
+enum Last {
+    /// Look at what waits for keys.
+    Settle(Cause),
+    /// End all flows.
+    Finish(Cause),
 }
 
 struct Done {
@@ -81,6 +88,18 @@ struct Front {
     ticks: Vec<(usize, Cause)>,
     memory_cap: u64,
     keys: Option<Arc<KeyRing>>,
+    at: At,
+}
+
+/// Looks at the end of the input that find nothing new end it; this many end it anyway.
+const MAX_SETTLING: usize = 512;
+
+/// How the end of the input goes.
+#[derive(Default)]
+struct Settling {
+    rounds: usize,
+    quiet: usize,
+    filed: u64,
 }
 
 enum Next {
@@ -99,6 +118,7 @@ impl Front {
             ticks: Vec::new(),
             memory_cap: settings.flow.max_queued_bytes as u64,
             keys: settings.keys.clone(),
+            at: At::default(),
         }
     }
 
@@ -107,13 +127,14 @@ impl Front {
             return Next::End(None);
         }
         self.batch.clear();
+        self.go_on();
         let fill = match source.fill(&mut self.batch) {
             Ok(fill) => fill,
             Err(error) => return Next::End(Some(error)),
         };
         if let Some(keys) = &self.keys {
             // Before the packets that came with them are dealt out.
-            keys::add_captured(keys, &source.take_secrets());
+            keys::add_captured(keys, self.at.number, &source.take_secrets());
         }
         self.decoder.decode(&mut self.batch);
         self.ticks.clear();
@@ -133,6 +154,27 @@ impl Front {
         Next::Batch(self.stats.due(self.clock.last().time))
     }
 
+    /// The next number of those that all workers are given.
+    fn go_on(&mut self) {
+        self.at = At { number: self.at.number + 1, time: self.clock.last().time };
+    }
+
+    /// At the end of the input: whether there is something that waits for what a flow may yet teach. `rounds` looks were taken
+    /// already, and all workers are done with them.
+    fn unsettled(&self, settling: &mut Settling) -> bool {
+        let Some(keys) = &self.keys else { return false };
+        let filed = keys.counters().resumable_filed;
+        if settling.rounds > 0 && filed == settling.filed {
+            settling.quiet += 1;
+        } else {
+            settling.quiet = 0;
+        }
+        settling.filed = filed;
+        settling.rounds += 1;
+        // What is learnt in one round can be used `CHANNEL_DEPTH` rounds later.
+        keys.waiting() > 0 && settling.quiet <= CHANNEL_DEPTH + 1 && settling.rounds <= MAX_SETTLING
+    }
+
     fn totals(&self, source: &dyn Source, workers: WorkerStats) -> Totals {
         Totals {
             decode: *self.decoder.counters(),
@@ -140,6 +182,7 @@ impl Front {
             workers,
             first: self.clock.first(),
             last: self.clock.last(),
+            keys: self.keys.as_ref().map(|keys| keys.counters()),
             memory_cap: self.memory_cap,
         }
     }
@@ -161,7 +204,7 @@ fn inline(
             Next::End(error) => break error,
             Next::Batch(stats_due) => stats_due,
         };
-        worker.run(&front.batch, &front.ticks, &mut epoch);
+        worker.run(front.at, &front.batch, &front.ticks, &mut epoch);
         collector.epoch(std::slice::from_mut(&mut epoch));
         if stats_due {
             let totals = front.totals(source, worker.stats());
@@ -169,6 +212,12 @@ fn inline(
         }
         after_batch(settings, collector, source, observer, stop);
     };
+    let mut settling = Settling::default();
+    while front.unsettled(&mut settling) {
+        front.go_on();
+        worker.settle(front.at, &front.clock.last(), &mut epoch);
+        collector.epoch(std::slice::from_mut(&mut epoch));
+    }
     worker.finish(&front.clock.last(), &mut epoch);
     collector.epoch(std::slice::from_mut(&mut epoch));
     RunEnd { totals: front.totals(source, worker.stats()), error }
@@ -204,13 +253,13 @@ struct Crew {
 }
 
 impl Crew {
-    fn send(&mut self, front: &Front, collector: &mut Collector, snapshot: bool, finish: Option<Cause>) -> Option<WorkerStats> {
+    fn send(&mut self, front: &Front, collector: &mut Collector, snapshot: bool, last: Option<Last>) -> Option<WorkerStats> {
         let count = self.work.len();
         let mut parts: Vec<Work> = (0..count)
             .map(|_| self.spare.pop().unwrap_or_default())
-            .map(|(batch, epoch)| Work { batch, ticks: Vec::new(), epoch, snapshot, finish })
+            .map(|(batch, epoch)| Work { at: front.at, batch, ticks: Vec::new(), epoch, snapshot, last })
             .collect();
-        if finish.is_none() {
+        if last.is_none() {
             let mut ticks = front.ticks.iter().peekable();
             for (index, packet) in front.batch.packets.iter().enumerate() {
                 while let Some((_, cause)) = ticks.next_if(|(at, _)| *at <= index) {
@@ -234,7 +283,7 @@ impl Crew {
             drop(sender.send(part));
         }
         self.open += 1;
-        if snapshot || finish.is_some() {
+        if snapshot || last.is_some() {
             while self.open > 0 {
                 stats = self.receive(collector).or(stats);
             }
@@ -247,6 +296,13 @@ impl Crew {
             }
         }
         stats
+    }
+
+    /// Waits for all answers.
+    fn wait(&mut self, collector: &mut Collector) {
+        while self.open > 0 {
+            self.receive(collector);
+        }
     }
 
     /// Takes one answer; when an epoch is complete, writes it. Gives the sum of snapshots when there are any.
@@ -316,7 +372,16 @@ fn threaded(
             after_batch(settings, collector, source, observer, stop);
         };
         let last = front.clock.last();
-        let stats = crew.send(&front, collector, true, Some(last)).unwrap_or_default();
+        let mut settling = Settling::default();
+        if front.keys.is_some() {
+            // All workers are done with all packets.
+            crew.wait(collector);
+        }
+        while front.unsettled(&mut settling) {
+            front.go_on();
+            crew.send(&front, collector, false, Some(Last::Settle(last)));
+        }
+        let stats = crew.send(&front, collector, true, Some(Last::Finish(last))).unwrap_or_default();
         RunEnd { totals: front.totals(source, stats), error }
     })
 }
@@ -330,10 +395,11 @@ fn worker_loop(
     done: &Sender<Done>,
 ) {
     let mut worker = Worker::new(settings, rules, index, count);
-    for Work { batch, ticks, mut epoch, snapshot, finish } in work {
-        worker.run(&batch, &ticks, &mut epoch);
-        if let Some(cause) = finish {
-            worker.finish(&cause, &mut epoch);
+    for Work { at, batch, ticks, mut epoch, snapshot, last } in work {
+        match last {
+            None => worker.run(at, &batch, &ticks, &mut epoch),
+            Some(Last::Settle(cause)) => worker.settle(at, &cause, &mut epoch),
+            Some(Last::Finish(cause)) => worker.finish(&cause, &mut epoch),
         }
         let stats = snapshot.then(|| worker.stats());
         if done.send(Done { worker: index, batch, epoch, stats }).is_err() {

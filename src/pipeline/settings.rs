@@ -12,6 +12,11 @@ use backstop_protocols::tls::KeyRing;
 use super::worker::SHARDS;
 use crate::eve::EveSettings;
 
+/// Batches in flight to each worker. A full channel makes the reader wait: a replay then simply takes longer, and live
+/// the kernel's ring fills and counts what it drops. No worker is further behind another than this, which is what makes
+/// the use of keys that one flow taught another repeatable ([`KeyRing::for_worker`]).
+pub const CHANNEL_DEPTH: usize = 8;
+
 /// Settings of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {

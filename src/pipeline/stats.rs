@@ -5,6 +5,7 @@ use std::time::Duration;
 use backstop_capture::counters::DecodeCounters;
 use backstop_capture::handler::Cause;
 use backstop_capture::source::SourceStats;
+use backstop_protocols::tls::KeyCounters;
 use backstop_types::PacketTime;
 
 use super::collector::Collector;
@@ -24,6 +25,8 @@ pub struct Totals {
     pub first: PacketTime,
     /// The last packet.
     pub last: Cause,
+    /// Keys, where there are some.
+    pub keys: Option<KeyCounters>,
     /// Bytes that flows and reassembly may hold.
     pub memory_cap: u64,
 }

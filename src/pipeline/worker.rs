@@ -8,6 +8,7 @@ use backstop_capture::flow::FlowTable;
 use backstop_capture::handler::Cause;
 use backstop_capture::packet::Packet;
 use backstop_signatures::ScanCounters;
+use backstop_types::PacketTime;
 
 use super::event::{Epoch, Phase};
 use super::handler::{AppCounters, Handler};
@@ -47,6 +48,15 @@ impl WorkerStats {
     }
 }
 
+/// Where in the input a worker is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct At {
+    /// Number of the batch, from 1, the same for all workers.
+    pub number: u64,
+    /// Packet time at its begin.
+    pub time: PacketTime,
+}
+
 /// Processes the packets of its shards.
 pub struct Worker<'r> {
     /// By shard number; `None` where another worker has it.
@@ -64,7 +74,8 @@ impl<'r> Worker<'r> {
     }
 
     /// Processes one batch with the ticks that run before some of its packets, into `epoch`.
-    pub fn run(&mut self, batch: &Batch, ticks: &[(usize, Cause)], epoch: &mut Epoch) {
+    pub fn run(&mut self, at: At, batch: &Batch, ticks: &[(usize, Cause)], epoch: &mut Epoch) {
+        self.handler.begin_epoch(at.number, at.time);
         std::mem::swap(&mut self.handler.epoch, epoch);
         let mut ticks = ticks.iter().peekable();
         for (index, packet) in batch.packets.iter().enumerate() {
@@ -87,6 +98,17 @@ impl<'r> Worker<'r> {
         for table in self.tables.iter_mut().flatten() {
             table.tick(cause, &mut self.handler);
         }
+    }
+
+    /// No packets come any more: what waits is looked at once more, with what other flows have taught by now.
+    pub fn settle(&mut self, at: At, cause: &Cause, epoch: &mut Epoch) {
+        self.handler.begin_epoch(at.number, at.time);
+        std::mem::swap(&mut self.handler.epoch, epoch);
+        self.handler.phase = Phase::End;
+        for table in self.tables.iter_mut().flatten() {
+            table.tick(cause, &mut self.handler);
+        }
+        std::mem::swap(&mut self.handler.epoch, epoch);
     }
 
     /// Ends all flows.

@@ -2,26 +2,30 @@
 //! handshake.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
 use backstop_types::{Direction, PerDirection};
 
+use super::again::Again;
 use super::hello::{ClientHello, ServerHello};
 use super::keys::{KeyRing, SharedSecret, shared};
 use super::prf::{MASTER, Prf};
 use super::record_cipher::{self, Broken, Head, Lengths, RecordCipher, SideKeys};
 use super::schedule;
 use super::suites::Suite;
-use super::transaction::why_not;
+use super::transaction::{KeySource, why_not};
 
 /// Handshake messages kept for the session hash (RFC 7627 §3), both sides.
 const MAX_TRANSCRIPT: usize = 128 * 1024;
+/// Handshake types (RFC 5246 §7.4).
+const HELLO_REQUEST: u8 = 0;
 /// The last messages that the session hash covers (RFC 7627 §3).
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 const SERVER_HELLO_DONE: u8 = 14;
-/// What a waiting record costs beside its bytes.
-const RECORD_COST: usize = 64;
+/// What a waiting record costs beside its bytes: its place in the queue, which may have twice the room, and the allocator's part.
+const RECORD_COST: usize = 128;
 
 /// Where a direction's keys are.
 #[derive(Default)]
@@ -33,6 +37,8 @@ pub enum LaneKeys {
     Open(Box<Opener>),
     /// TLS 1.3, behind the Finished: the keys for application data are to be looked up.
     Application,
+    /// Up to TLS 1.2, behind a second ChangeCipherSpec: the keys of the second handshake are to be looked up.
+    Again,
     /// Nothing is opened any more.
     Stopped,
 }
@@ -118,6 +124,21 @@ pub enum Waiting {
     Lost(u8, usize),
 }
 
+impl Waiting {
+    fn cost(&self) -> usize {
+        RECORD_COST + if let Self::Record(_, body) = self { body.len() } else { 0 }
+    }
+}
+
+/// Why something cannot wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Its session has enough.
+    Session,
+    /// All sessions together have.
+    Ring,
+}
+
 /// Keys and waiting records of one session.
 pub struct Decryptor {
     pub ring: Arc<KeyRing>,
@@ -132,6 +153,10 @@ pub struct Decryptor {
     queue: VecDeque<(Direction, Waiting)>,
     held: usize,
     pub exchange: Exchange,
+    /// It is not this session's turn to use a private key.
+    pub deferred: bool,
+    /// A second handshake inside the session.
+    pub again: Option<Box<Again>>,
 }
 
 impl Decryptor {
@@ -146,6 +171,8 @@ impl Decryptor {
             queue: VecDeque::new(),
             held: 0,
             exchange: Exchange::default(),
+            deferred: false,
+            again: None,
         }
     }
 
@@ -162,20 +189,30 @@ impl Decryptor {
         !self.queue.is_empty()
     }
 
-    pub const fn held(&self) -> usize {
-        self.held + self.exchange.held()
+    pub fn held(&self) -> usize {
+        self.held + self.exchange.held() + self.again.as_ref().map_or(0, |again| again.held())
     }
 
-    /// Keeps something for later; `false` when that is more than the cap.
-    #[must_use]
-    pub fn push(&mut self, direction: Direction, waiting: Waiting) -> bool {
-        let cost = RECORD_COST + if let Waiting::Record(_, body) = &waiting { body.len() } else { 0 };
+    /// Keeps something for later, within the caps.
+    pub fn push(&mut self, direction: Direction, waiting: Waiting) -> Result<(), Full> {
+        let cost = waiting.cost();
         if self.held + cost > self.max_undecrypted {
-            return false;
+            return Err(Full::Session);
+        }
+        if !self.ring.reserve(cost) {
+            return Err(Full::Ring);
         }
         self.held += cost;
         self.queue.push_back((direction, waiting));
-        true
+        Ok(())
+    }
+
+    /// The record whose turn it is: a copy, to try keys on.
+    pub fn front_record(&self) -> Option<(Direction, Head, Vec<u8>)> {
+        match self.queue.front() {
+            Some((direction, Waiting::Record(head, body))) => Some((*direction, *head, body.clone())),
+            _ => None,
+        }
     }
 
     /// Whose turn it is.
@@ -186,10 +223,31 @@ impl Decryptor {
     pub fn pop(&mut self) -> Option<(Direction, Waiting)> {
         let next = self.queue.pop_front();
         if let Some((_, waiting)) = &next {
-            self.held -= RECORD_COST + if let Waiting::Record(_, body) = waiting { body.len() } else { 0 };
+            self.held -= waiting.cost();
+            self.ring.release(waiting.cost());
+        }
+        if self.queue.is_empty() {
+            // What is idle holds no room.
+            self.queue = VecDeque::new();
         }
         next
     }
+}
+
+impl Drop for Decryptor {
+    fn drop(&mut self) {
+        self.ring.release(self.held);
+    }
+}
+
+/// What a private key gave.
+pub enum Master {
+    /// This.
+    Known(SharedSecret),
+    /// The key, or something that it needs, is not there (yet).
+    Unknown,
+    /// It is not this session's turn.
+    Deferred,
 }
 
 /// What RSA key exchange needs of a handshake, and what names the session when it is taken up again.
@@ -206,22 +264,31 @@ pub struct Exchange {
     done: PerDirection<bool>,
     /// The encrypted premaster secret.
     premaster: Option<Vec<u8>>,
+    /// The addresses of both ends, where they are known.
+    pub ends: Option<[IpAddr; 2]>,
     /// The modulus of the server's public key.
     pub modulus: Option<Vec<u8>>,
     /// SHA-256 of the ticket that the server issued.
     pub ticket: Option<[u8; 32]>,
-    /// The master secret that a private key gave.
-    pub master: Option<SharedSecret>,
+    /// The master secret, and where it came from.
+    pub master: Option<(SharedSecret, KeySource)>,
+    /// A record was opened with it.
+    pub verified: bool,
+    /// Masters of earlier sessions that did not open this one.
+    pub tried: Vec<SharedSecret>,
+    /// The random of the hello that counts, where a HelloRetryRequest asked for a second one.
+    pub second_random: Option<[u8; 32]>,
 }
 
 impl Exchange {
-    const fn held(&self) -> usize {
+    pub const fn held(&self) -> usize {
         self.transcript_len
     }
 
     /// A handshake message in the clear.
     pub fn message(&mut self, direction: Direction, kind: u8, body: &[u8]) {
-        if self.broken || *self.done.get(direction) {
+        // RFC 5246 §7.4.1.1: a HelloRequest is in no hash.
+        if self.broken || kind == HELLO_REQUEST || *self.done.get(direction) {
             return;
         }
         *self.done.get_mut(direction) = matches!(kind, CLIENT_KEY_EXCHANGE | SERVER_HELLO_DONE);
@@ -276,39 +343,90 @@ impl Exchange {
         Ok(self.session_hash.as_deref())
     }
 
-    /// The master secret by the server's private key. `Ok(None)`: the key, or something it needs, is not there (yet).
+    /// The master secret by the server's private key.
     pub fn rsa_master(
         &mut self,
         ring: &KeyRing,
         client: Direction,
         hellos: (&ClientHello, &ServerHello),
         suite: &Suite,
-    ) -> Result<Option<SharedSecret>, &'static str> {
-        let (Some(encrypted), Some(modulus)) = (&self.premaster, &self.modulus) else { return Ok(None) };
-        let Some(key) = ring.rsa_key(modulus) else { return Ok(None) };
+    ) -> Result<Master, &'static str> {
+        if self.premaster.is_none() {
+            return Ok(Master::Unknown);
+        }
+        // The certificate says whose key it is; where it was not seen, the address may.
+        let key = match &self.modulus {
+            Some(modulus) => ring.rsa_key(modulus),
+            None => self.ends.as_ref().and_then(|ends| ring.rsa_key_at(ends)),
+        };
+        let Some(key) = key else { return Ok(Master::Unknown) };
         let (hello, chosen) = hellos;
-        // RFC 5246 §7.4.7.1: the version that was offered; some clients write the one that was chosen.
-        let premaster = key.premaster(encrypted, &[hello.version, chosen.version()]).ok_or(why_not::WRONG_KEYS)?;
         let prf = Prf::of(chosen.version(), suite.hash);
+        // First what costs nothing: the key is used once a handshake.
+        if chosen.extended_master_secret() && self.session_hash(client, prf)?.is_none() {
+            return Ok(Master::Unknown);
+        }
+        if !ring.may_use_private_key() {
+            return Ok(Master::Deferred);
+        }
+        let Some(encrypted) = self.premaster.take() else { return Ok(Master::Unknown) };
+        // RFC 5246 §7.4.7.1: the version that was offered; some clients write the one that was chosen.
+        let premaster = key.premaster(&encrypted, &[hello.version, chosen.version()]).ok_or(why_not::WRONG_KEYS)?;
         let master = if chosen.extended_master_secret() {
-            let Some(hash) = self.session_hash(client, prf)? else { return Ok(None) };
+            let Some(hash) = self.session_hash(client, prf)? else { return Ok(Master::Unknown) };
             prf.expand(&premaster, b"extended master secret", &[hash], MASTER)
         } else {
             prf.expand(&premaster, b"master secret", &[&hello.random, &chosen.random], MASTER)
         };
-        let master = shared(master);
-        self.master = Some(Arc::clone(&master));
-        Ok(Some(master))
+        Ok(Master::Known(shared(master)))
     }
 
-    /// Files the master secret under the names by which it can be taken up again (RFC 5246 §7.3, RFC 5077 §3.3).
+    /// Files the master secret under the names by which it can be taken up again (RFC 5246 §7.3, RFC 5077 §3.3), once a record
+    /// proved it.
     pub fn remember(&self, ring: &KeyRing, server: &ServerHello) {
-        let Some(master) = &self.master else { return };
+        let Some((master, source)) = self.master.as_ref().filter(|_| self.verified) else { return };
         if !server.session_id.is_empty() {
-            ring.remember(&server.session_id, master);
+            ring.remember(&server.session_id, master, *source);
         }
         if let Some(ticket) = &self.ticket {
-            ring.remember(ticket, master);
+            ring.remember(ticket, master, *source);
         }
     }
+}
+
+/// The master of an earlier session that opens this one: of all that are filed under its session id (RFC 5246 §7.3) and its ticket
+/// (RFC 5077 §3.1) the one that fits. None that does not is believed, so nobody is kept closed by what others filed.
+pub fn taken_up(
+    decryptor: &Decryptor,
+    tried: &mut Vec<SharedSecret>,
+    client: Direction,
+    hellos: (&ClientHello, &ServerHello),
+    suite: &Suite,
+    record: Option<(Direction, (Head, &[u8]))>,
+) -> Option<(SharedSecret, KeySource)> {
+    let (hello, chosen) = hellos;
+    let echoed = !chosen.session_id.is_empty() && chosen.session_id == hello.session_id;
+    let names = [echoed.then_some(chosen.session_id.as_slice()), hello.ticket_sha256.as_ref().map(<[u8; 32]>::as_slice)];
+    let candidates: Vec<_> = names.into_iter().flatten().flat_map(|name| decryptor.ring.remembered(name)).collect();
+    let only = candidates.len() == 1;
+    for candidate in candidates {
+        if tried.iter().any(|tried| Arc::ptr_eq(tried, &candidate.master)) {
+            continue;
+        }
+        let next = decryptor.front_record().or_else(|| {
+            record.filter(|_| !decryptor.is_waiting()).map(|(direction, (head, body))| (direction, head, body.to_vec()))
+        });
+        let Some((direction, head, mut body)) = next else {
+            // The first record is lost.
+            return only.then_some((candidate.master, candidate.source));
+        };
+        let (of_client, of_server) = tls12_openers(suite, hello, chosen, &candidate.master)?;
+        let mut opener = if direction == client { of_client } else { of_server };
+        if opener.open(head, &mut body).is_ok() {
+            *tried = Vec::new();
+            return Some((candidate.master, candidate.source));
+        }
+        tried.push(candidate.master);
+    }
+    None
 }

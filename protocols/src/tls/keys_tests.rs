@@ -65,7 +65,7 @@ fn veeam(recorder: &Recorder) -> Vec<Fields> {
     recorder.transactions().filter(|(app_proto, _)| *app_proto == AppProto::Veeam).map(|(_, fields)| fields.clone()).collect()
 }
 
-fn keys_of(name: &str) -> Arc<KeyRing> {
+pub(super) fn keys_of(name: &str) -> Arc<KeyRing> {
     testing::fixture_keys(name).unwrap().unwrap()
 }
 
@@ -562,46 +562,4 @@ fn secrets_are_not_printed() {
     let secret = ring.secret(&random, keys::Label::Master).unwrap();
     assert_eq!(format!("{secret:?}"), "[secret]");
     assert_eq!(format!("{ring:?}"), "KeyRing { generation: 1, .. }");
-}
-
-/// `cargo test --release -p backstop-protocols --lib -- --ignored --nocapture opened_each_second`
-#[test]
-#[ignore = "a measurement"]
-fn bytes_opened_each_second() {
-    let (script, keys) = (testing::fixture("tls12_echo_gcm").unwrap(), keys_of("tls12_echo_gcm"));
-    for (len, batches) in [(16_384, 100), (1_024, 60), (256, 40)] {
-        let (mut opened, mut driver) = (Bytes(0), Driver::with_keys(Limits::default(), Some(Arc::clone(&keys))));
-        // Up to the server's Finished, the first record under its key.
-        for (direction, bytes) in &script[..4] {
-            driver.data(*direction, bytes, &mut opened);
-        }
-        let (mut sealer, content) = (Sealer::new(DOWN, 1), vec![b'x'; len]);
-        let mut spent = std::time::Duration::ZERO;
-        for _ in 0..batches {
-            let sent: Vec<u8> = (0..4 * 1024 * 1024 / len).flat_map(|_| sealer.seal(23, &content)).collect();
-            let started = std::time::Instant::now();
-            for piece in sent.chunks(1_460) {
-                driver.data(DOWN, piece, &mut opened);
-            }
-            spent += started.elapsed();
-        }
-        assert_eq!(opened.0, batches * 4 * 1024 * 1024);
-        println!("records of {len}: {:.0} MB/s of plaintext", opened.0 as f64 / spent.as_secs_f64() / 1e6);
-    }
-}
-
-/// Counts.
-struct Bytes(u64);
-
-impl Sink for Bytes {
-    fn transaction(&mut self, _: &crate::Transaction<'_>) {}
-    fn anomaly(&mut self, anomaly: Anomaly) {
-        panic!("{anomaly:?}");
-    }
-    fn content(&mut self, _: Content<'_>) {}
-    fn plaintext(&mut self, _: Direction, bytes: &[u8]) {
-        self.0 += bytes.len() as u64;
-    }
-    fn confirmed(&mut self, _: AppProto) {}
-    fn in_sync(&mut self, _: AppProto, _: Direction, _: bool) {}
 }

@@ -19,10 +19,13 @@
 //! waits within `Limits::max_undecrypted`, both directions in their order, and is opened when they come. Every record is
 //! authenticated; what does not fit is told and never parsed, and its direction is not opened any more. A gap inside one record
 //! loses that record, a longer one the direction. [`Facts::why_not`] has the first reason for which something stayed closed.
-//! Known limits: RC4, 3DES, SSL 3.0, compression of records, compressed certificates (RFC 8879), second handshakes inside a
-//! session, and early data are not opened. The record of a TLS 1.3 session has the server's certificate when the keys were there
-//! before its flight; who has them later finds it in the facts of the end.
+//! A second handshake inside a session (RFC 5246 §7.4.1.1) is followed; what is told stays that of the first. A session that is taken
+//! up again needs the master secret of the first one: see [`KeyRing`] for when it may be used.
+//! Known limits: RC4, 3DES, SSL 3.0, compression of records, compressed certificates (RFC 8879), and early data are not
+//! opened. The record of a TLS 1.3 session has the server's certificate when the keys were there before its flight; who has
+//! them later finds it in the facts of the end.
 
+mod again;
 pub mod anomaly;
 mod certificate;
 mod decryptor;
@@ -31,6 +34,8 @@ mod hello;
 mod ja3;
 mod ja4;
 mod keys;
+#[cfg(test)]
+mod keys_shared_tests;
 #[cfg(test)]
 mod keys_tests;
 mod lookup;
@@ -51,7 +56,7 @@ pub use anomaly::is_violation;
 pub use certificate::{Certificate, Chain};
 pub use hello::{ClientHello, ServerHello};
 pub use ja3::Ja3;
-pub use keys::{KeyError, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
+pub use keys::{KeyCounters, KeyError, KeyLimits, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
 pub use suites::suite_name;
 pub use transaction::{Alert, Facts, KeySource, MAX_SIZES, Stage, Traffic, Transaction, why_not};
 

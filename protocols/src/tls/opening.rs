@@ -1,9 +1,11 @@
 //! Encrypted records: they wait for their keys, are opened in the order of the wire, and what is in them goes on.
 
+use std::cell::RefCell;
+
 use backstop_types::Direction;
 
 use super::anomaly::{self, Defects};
-use super::decryptor::{LaneKeys, Opener, Waiting};
+use super::decryptor::{Full, LaneKeys, Opener, Waiting};
 use super::handshake::{Piece, Reassembly};
 use super::lookup::Ready;
 use super::parser::TlsParser;
@@ -26,6 +28,11 @@ const FINISHED: u8 = 20;
 const KEY_UPDATE: u8 = 24;
 /// `close_notify` (RFC 8446 §6.1).
 const CLOSE_NOTIFY: u8 = 0;
+
+thread_local! {
+    /// Room for one record, up to `Limits::max_buffer`.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 impl TlsParser {
     /// A record that shall be there whole, as it is to be opened or kept.
@@ -65,12 +72,16 @@ impl TlsParser {
     pub(super) fn sealed(&mut self, direction: Direction, header: Header, body: &[u8], out: &mut dyn Sink) {
         let head = Head { kind: header.kind.number(), version: header.version };
         self.flush(out);
-        if self.is_waiting_for_keys() || !matches!(self.ready(direction, out), Ready::Yes) {
+        if self.is_waiting_for_keys() || !matches!(self.ready(direction, Some((head, body)), out), Ready::Yes) {
             self.keep(direction, Waiting::Record(head, body.to_vec()), out);
             return;
         }
-        // A copy to open in place; nothing of it stays with a session that is idle.
-        self.open(direction, head, &mut body.to_vec(), out);
+        // A copy to open in place, in room that all sessions of a thread share.
+        let mut scratch = SCRATCH.take();
+        scratch.clear();
+        scratch.extend_from_slice(body);
+        self.open(direction, head, &mut scratch, out);
+        SCRATCH.set(scratch);
     }
 
     /// A record of which bytes are missing, and no more than this one.
@@ -79,7 +90,7 @@ impl TlsParser {
             return;
         }
         self.flush(out);
-        if self.is_waiting_for_keys() || !matches!(self.ready(direction, out), Ready::Yes) {
+        if self.is_waiting_for_keys() || !matches!(self.ready(direction, None, out), Ready::Yes) {
             self.keep(direction, Waiting::Lost(header.kind.number(), header.len), out);
         } else {
             self.lost(direction, header.kind.number(), header.len, out);
@@ -88,12 +99,13 @@ impl TlsParser {
 
     fn keep(&mut self, direction: Direction, waiting: Waiting, out: &mut dyn Sink) {
         let Some(decryptor) = &mut self.decryptor else { return };
-        if decryptor.is_stopped(direction) || decryptor.push(direction, waiting) {
+        if decryptor.is_stopped(direction) {
             return;
         }
+        let Err(full) = decryptor.push(direction, waiting) else { return };
         if self.facts.client_hello.is_some() && self.facts.server_hello.is_some() {
             self.tell(direction, anomaly::KEYS_TOO_LATE, out);
-            self.give_up(why_not::KEYS_TOO_LATE, out);
+            self.give_up(if full == Full::Ring { why_not::TOO_MANY_WAIT } else { why_not::KEYS_TOO_LATE }, out);
         } else {
             // One side is not seen at all.
             self.give_up(why_not::MIDSTREAM, out);
@@ -107,7 +119,7 @@ impl TlsParser {
     /// Opens what waited, as far as keys are there.
     pub(super) fn flush(&mut self, out: &mut dyn Sink) {
         while let Some(direction) = self.decryptor.as_ref().and_then(|decryptor| decryptor.front()) {
-            let ready = self.ready(direction, out);
+            let ready = self.ready(direction, None, out);
             if matches!(ready, Ready::Wait) {
                 return;
             }
@@ -152,7 +164,9 @@ impl TlsParser {
     /// Why a session that still waits was not opened.
     pub(super) fn why_waiting(&self) -> &'static str {
         let rsa = self.facts.cipher().and_then(suites::find).is_some_and(|suite| suite.key_exchange == KeyExchange::Rsa);
-        if self.facts.client_hello.is_none() || self.facts.server_hello.is_none() {
+        if self.decryptor.as_ref().is_some_and(|decryptor| decryptor.deferred) {
+            why_not::RSA_BUDGET
+        } else if self.facts.client_hello.is_none() || self.facts.server_hello.is_none() {
             why_not::MIDSTREAM
         } else if self.facts.resumed && rsa {
             why_not::RESUMED_UNKNOWN
@@ -174,6 +188,7 @@ impl TlsParser {
             Ok(range) => {
                 *decryptor.opened.get_mut(direction) = true;
                 self.facts.decrypted = true;
+                self.master_is_proved();
                 let content = fragment.get(range).unwrap_or_default();
                 if self.facts.version().is_some_and(|version| version >= TLS13) {
                     self.inner_content(direction, content, out);
@@ -252,8 +267,7 @@ impl TlsParser {
             }
             (HANDSHAKE, _) => self.sealed_fragment(direction, content, out),
             (ALERT, &[level, description]) => self.sealed_alert(Alert { direction, level, description }, out),
-            // RFC 5246 §7.4.1.2: a second handshake, up to TLS 1.2, changes the keys again.
-            (20, [1]) => self.stop(direction, why_not::RENEGOTIATED, out),
+            (20, [1]) => self.keys_change_again(direction, out),
             // Heartbeats (RFC 6520).
             (24, _) => {}
             _ => self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out),
@@ -290,6 +304,7 @@ impl TlsParser {
     /// An encrypted handshake message; `false` when the keys change behind it.
     fn sealed_message(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut dyn Sink) -> bool {
         if self.facts.version().is_none_or(|version| version < TLS13) {
+            self.message_again(direction, kind, body, out);
             return true;
         }
         let from_server = self.is_server(direction);
@@ -301,8 +316,10 @@ impl TlsParser {
                 self.tell_all(direction, &defects, out);
             }
             CERTIFICATE if !from_server => self.facts.client_certificate |= certificate::has_certificate13(body),
+            // Behind a certificate that was asked for later it changes nothing (RFC 8446 §4.6.2).
+            FINISHED if !from_server && !self.in_handshake13(direction) => {}
             FINISHED => {
-                self.change_keys(direction, out, |_, _| Some(LaneKeys::Application));
+                self.change_keys(direction, out, |opener, _| opener.handshake.then_some(LaneKeys::Application));
                 if from_server {
                     self.tell_handshake(out);
                 }
@@ -318,6 +335,12 @@ impl TlsParser {
             _ => {}
         }
         true
+    }
+
+    fn in_handshake13(&self, direction: Direction) -> bool {
+        self.decryptor
+            .as_ref()
+            .is_some_and(|decryptor| matches!(decryptor.lanes.get(direction), LaneKeys::Open(opener) if opener.handshake))
     }
 
     fn change_keys(&mut self, direction: Direction, out: &mut dyn Sink, next: impl FnOnce(&Opener, &Suite) -> Option<LaneKeys>) {

@@ -76,7 +76,11 @@ pub struct TlsParser {
 impl TlsParser {
     pub fn new(around: &Surroundings) -> Self {
         let limits = &around.limits;
-        let decryptor = |ring: &Arc<_>| Box::new(Decryptor::new(Arc::clone(ring), limits.max_undecrypted));
+        let decryptor = |ring: &Arc<_>| {
+            let mut decryptor = Box::new(Decryptor::new(Arc::clone(ring), limits.max_undecrypted));
+            decryptor.exchange.ends = around.ends;
+            decryptor
+        };
         Self {
             max_message: MAX_MESSAGE.min(limits.max_message),
             max_record: limits.max_buffer,

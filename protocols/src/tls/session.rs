@@ -122,6 +122,9 @@ impl TlsParser {
             // The answer to a HelloRetryRequest repeats the first hello in all that is kept (RFC 8446 §4.1.2).
             if !self.facts.retried || self.is_server(direction) {
                 self.tell(direction, anomaly::UNEXPECTED_MESSAGE, out);
+            } else if let Some(decryptor) = &mut self.decryptor {
+                let second = hello::parse_client(body, &mut Defects::default());
+                decryptor.exchange.second_random = second.map(|hello| hello.random);
             }
             return;
         }

@@ -80,6 +80,10 @@ pub mod why_not {
     pub const UNSUPPORTED_COMPRESSION: &str = "unsupported_compression";
     /// More waited than the cap before keys came.
     pub const KEYS_TOO_LATE: &str = "keys_too_late";
+    /// Sessions without keys waited for them everywhere, and there was no room for one more.
+    pub const TOO_MANY_WAIT: &str = "too_many_wait";
+    /// It needed the private key when that was used too often already.
+    pub const RSA_BUDGET: &str = "rsa_budget";
     /// The keys are those of another session.
     pub const WRONG_KEYS: &str = "wrong_keys";
     /// A record did not authenticate.

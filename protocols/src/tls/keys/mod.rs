@@ -4,18 +4,23 @@
 //! waits and looks at [`KeyRing::generation`] until something was added. Everything in it is bounded, and secrets are
 //! zeroed when they go, cannot be printed, and stand in no error.
 
+mod limits;
 mod log;
 mod ring;
 mod rsa;
+mod table;
 
 use std::sync::Arc;
 
 use backstop_types::Secret;
 use zeroize::Zeroizing;
 
+pub use limits::{KeyCounters, KeyLimits};
 pub use log::{KeyLogReport, Label};
 pub use ring::{KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
 pub use rsa::KeyError;
+
+use super::transaction::KeySource;
 
 /// Secret bytes: zeroed when dropped, shared rather than copied.
 pub type SharedSecret = Arc<Secret<Zeroizing<Vec<u8>>>>;

@@ -1,6 +1,7 @@
 //! Private keys of servers, for RSA key exchange (RFC 5246 §7.4.7.1).
 
 use std::fmt;
+use std::net::IpAddr;
 
 use data_encoding::BASE64;
 use rsa::PrivateKey;
@@ -49,6 +50,7 @@ impl std::error::Error for KeyError {}
 pub struct RsaKey {
     key: PrivateKey,
     modulus: Vec<u8>,
+    server: Option<IpAddr>,
 }
 
 impl fmt::Debug for RsaKey {
@@ -59,7 +61,7 @@ impl fmt::Debug for RsaKey {
 
 impl RsaKey {
     /// Reads a key.
-    pub(super) fn read(pem_or_der: &[u8]) -> Result<Self, KeyError> {
+    pub(super) fn read(pem_or_der: &[u8], server: Option<IpAddr>) -> Result<Self, KeyError> {
         if pem_or_der.len() > MAX_LEN {
             return Err(KeyError::NotAKey);
         }
@@ -80,12 +82,17 @@ impl RsaKey {
         let modulus = key.n_bytes();
         let zeros = modulus.iter().take_while(|&&byte| byte == 0).count();
         let modulus = modulus.get(zeros..).unwrap_or_default().to_vec();
-        Ok(Self { key, modulus })
+        Ok(Self { key, modulus, server })
     }
 
     /// The public modulus, big-endian, without leading zeros.
     pub(super) fn modulus(&self) -> &[u8] {
         &self.modulus
+    }
+
+    /// The server that has it, if that was said.
+    pub(super) const fn server(&self) -> Option<IpAddr> {
+        self.server
     }
 
     /// The premaster secret of a ClientKeyExchange. Bad padding gives random bytes, not an error (that is how the `rsa`
