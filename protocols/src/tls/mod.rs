@@ -41,6 +41,9 @@ mod record;
 mod record_cipher;
 mod schedule;
 mod session;
+mod sizes;
+#[cfg(test)]
+mod sizes_tests;
 mod suites;
 #[cfg(test)]
 mod tests;
@@ -52,6 +55,7 @@ pub use certificate::{Certificate, Chain};
 pub use hello::{ClientHello, ServerHello};
 pub use ja3::Ja3;
 pub use keys::{KeyError, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
+pub use sizes::Wrapping;
 pub use suites::suite_name;
 pub use transaction::{Alert, Facts, KeySource, MAX_SIZES, Stage, Traffic, Transaction, why_not};
 
