@@ -45,6 +45,8 @@ pub struct EncryptedDump {
     pub reply_min: usize,
     /// … and at most.
     pub reply_max: usize,
+    /// The request for one credential where it opens a session, without the Via: at least.
+    pub first_lookup_min: usize,
     /// The request for one credential: at least, with or without the Via …
     pub lookup_request_min: usize,
     /// … and at most, without the Via.
@@ -73,6 +75,7 @@ impl Default for EncryptedDump {
             request_max: 700,
             reply_min: 1_000,
             reply_max: 256 << 10,
+            first_lookup_min: 650,
             lookup_request_min: 515,
             lookup_request_max: 780,
             lookup_reply_min: 640,

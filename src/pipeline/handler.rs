@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
 use backstop_detectors::{Context, Findings, REGISTRY, Scanned};
+use backstop_protocols::tls::Stage;
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Transaction};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PerDirection};
@@ -369,7 +370,9 @@ impl FlowSink<'_, '_> {
 
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
-        self.handler.counters.transactions += 1;
+        // The marks of single records are no stages of a session.
+        let is_mark = matches!(transaction, Transaction::Tls(tls) if matches!(tls.stage, Stage::Record(_)));
+        self.handler.counters.transactions += u64::from(!is_mark);
         self.detectors();
         let settings = Arc::clone(&self.handler.settings);
         let context = Handler::context(&settings, self.flow, self.state, self.cause);

@@ -170,6 +170,7 @@ impl Shape {
         if asks && first.reply.is_some_and(|reply| reply.meets(config.reply_min..=config.reply_max)) {
             return Some(Kind::AllCredentials);
         }
-        (is_lookup(first) && self.calls.len() >= config.min_lookups).then_some(Kind::Lookups)
+        let opens = first.request.without(via).most >= config.first_lookup_min;
+        (opens && is_lookup(first) && self.calls.len() >= config.min_lookups).then_some(Kind::Lookups)
     }
 }
