@@ -63,7 +63,8 @@ pub struct EncryptedDump {
     pub max_bytes: usize,
     /// Zeros behind the content of TLS 1.3 that are followed.
     pub max_padding: usize,
-    /// Silence after which an open session counts as over; zero: never.
+    /// Silence after which an open session counts as over; zero: never. A session of the shape is looked at on every tick until
+    /// then, so this also bounds what somebody costs who leaves many open.
     pub settle: Duration,
 }
 
@@ -84,7 +85,7 @@ impl Default for EncryptedDump {
             max_records: 32,
             max_bytes: 288 << 10,
             max_padding: 64,
-            settle: Duration::from_secs(300),
+            settle: Duration::from_secs(60),
         }
     }
 }

@@ -201,7 +201,7 @@ fn a_session_that_stays_open_is_decided_by_silence_and_told_once() {
     let mut flow = Flow::new(known(DetectConfig::default()));
     let mut driver = flow.start(&open);
     assert!(flow.alerts(SID).is_empty() && flow.wants_tick());
-    flow.wait(299_000);
+    flow.wait(59_000);
     assert!(flow.alerts(SID).is_empty());
     flow.wait(2_000);
     assert_eq!(flow.alerts(SID).len(), 1);
@@ -213,7 +213,7 @@ fn a_session_that_stays_open_is_decided_by_silence_and_told_once() {
     // One that goes on in time is an ordinary one.
     let mut flow = Flow::new(known(DetectConfig::default()));
     let mut driver = flow.start(&open);
-    flow.wait(120_000);
+    flow.wait(20_000);
     flow.go_on(&mut driver, &[(UP, data(GCM12, 597)), (DOWN, data(GCM12, 395))]);
     assert!(!flow.wants_tick());
     flow.wait(400_000);
