@@ -286,3 +286,41 @@ fn a_key_file_that_others_can_read_raises_a_warning() {
     assert!(said(0o644).contains("keys: others can read this key file"));
     assert!(!said(0o600).contains("others can read"));
 }
+
+/// Two sessions: one that an RSA key opens, and one that takes it up again, with packets of another flow between, so that another
+/// worker has it. The result is the same for any number of workers.
+#[test]
+fn a_session_that_takes_up_another_is_opened_alike_by_any_number_of_workers() {
+    use backstop_protocols::testing::fixture;
+    use backstop_testkit::conversation::Conversation;
+    use backstop_testkit::pcap::PcapWriter;
+    use backstop_types::{Direction, Endpoint, PacketTime};
+
+    let scratch = tempfile::tempdir().unwrap();
+    for kind in ["id", "ticket"] {
+        let path = scratch.path().join(format!("{kind}.pcap"));
+        let mut writer = PcapWriter::new(std::fs::File::create(&path).unwrap(), 1).unwrap();
+        let mut time = 1_700_000_000_000_000_u64;
+        for (number, name) in ["first", "again", "again", "again"].iter().enumerate() {
+            let port = 40_000 + 7 * u16::try_from(number).unwrap();
+            let client = Endpoint { addr: [10, 1, 2, 3].into(), port };
+            let server = Endpoint { addr: [10, 1, 2, 9].into(), port: 9_401 };
+            let mut conversation = Conversation::new(client, server, (1, 1));
+            let mut segments = conversation.handshake();
+            segments.extend(conversation.script(&fixture(&format!("tls12_rsa_{kind}_{name}")).unwrap()));
+            segments.extend(conversation.close(Direction::ToServer));
+            for segment in segments {
+                let frame = conversation.frame(&segment);
+                time += 1_000;
+                writer.write(PacketTime::from_micros(time), &frame).unwrap();
+            }
+        }
+        writer.finish().unwrap();
+        let key = format!("tls.rsa_keys=protocols/fixtures/tls12_rsa_{kind}_first.pem");
+        let records = replay_with(scratch.path(), &format!("{kind}.pcap"), &["--set", &key]);
+        let sessions = sessions(&records);
+        assert_eq!(sessions.len(), 4);
+        assert!(sessions.iter().all(|session| session["decrypted"] == true), "{kind}: {sessions:?}");
+        assert_eq!(sessions.iter().filter(|session| session["resumed"] == true).count(), 3);
+    }
+}

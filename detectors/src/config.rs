@@ -26,6 +26,83 @@ pub struct DetectConfig {
     pub max_per_flow: usize,
     /// Bytes of an excerpt.
     pub max_excerpt: usize,
+    /// 9401009.
+    pub encrypted_dump: EncryptedDump,
+    /// 9401010.
+    pub tls_stack: TlsStack,
+}
+
+/// The shape of a credential dump inside TLS, in bytes of net.tcp records. `docs/detections.md` says how it was measured.
+#[derive(Clone, Debug)]
+pub struct EncryptedDump {
+    /// Whether shapes are looked at.
+    pub enabled: bool,
+    /// The request for all credentials, without the Via that it repeats: at least …
+    pub request_min: usize,
+    /// … and at most.
+    pub request_max: usize,
+    /// Its reply: at least one credential …
+    pub reply_min: usize,
+    /// … and at most.
+    pub reply_max: usize,
+    /// The request for one credential where it opens a session, without the Via: at least.
+    pub first_lookup_min: usize,
+    /// The request for one credential: at least, with or without the Via …
+    pub lookup_request_min: usize,
+    /// … and at most, without the Via.
+    pub lookup_request_max: usize,
+    /// Its reply: at least …
+    pub lookup_reply_min: usize,
+    /// … and at most.
+    pub lookup_reply_max: usize,
+    /// Lookups that make a session suspicious which asks for nothing else.
+    pub min_lookups: usize,
+    /// Records of application data of one direction in a short session; no more than are kept of a session.
+    pub max_records: usize,
+    /// Bytes of application data of both directions in a short session.
+    pub max_bytes: usize,
+    /// Zeros behind the content of TLS 1.3 that are followed.
+    pub max_padding: usize,
+    /// Silence after which an open session counts as over; zero: never. A session of the shape is looked at on every tick until
+    /// then, so this also bounds what somebody costs who leaves many open.
+    pub settle: Duration,
+}
+
+impl Default for EncryptedDump {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            request_min: 600,
+            request_max: 700,
+            reply_min: 1_000,
+            reply_max: 256 << 10,
+            first_lookup_min: 650,
+            lookup_request_min: 515,
+            lookup_request_max: 780,
+            lookup_reply_min: 640,
+            lookup_reply_max: 1_600,
+            min_lookups: 2,
+            max_records: 32,
+            max_bytes: 288 << 10,
+            max_padding: 64,
+            settle: Duration::from_secs(60),
+        }
+    }
+}
+
+/// TLS stacks of the service's clients.
+#[derive(Clone, Debug)]
+pub struct TlsStack {
+    /// Whether stacks are looked at.
+    pub enabled: bool,
+    /// JA3 hashes and JA4 fingerprints that are as good as those of Windows.
+    pub allowed: Vec<String>,
+}
+
+impl Default for TlsStack {
+    fn default() -> Self {
+        Self { enabled: true, allowed: Vec::new() }
+    }
 }
 
 impl Default for DetectConfig {
@@ -50,6 +127,8 @@ impl Default for DetectConfig {
             malformed_window: Duration::from_secs(600),
             max_per_flow: 32,
             max_excerpt: 1_024,
+            encrypted_dump: EncryptedDump::default(),
+            tls_stack: TlsStack::default(),
         }
     }
 }

@@ -17,7 +17,7 @@ mod registry;
 mod testing;
 pub mod veeam;
 
-pub use config::DetectConfig;
+pub use config::{DetectConfig, EncryptedDump, TlsStack};
 pub use context::{Context, Detector, Fact, Findings, Scanned};
 pub use correlate::{Admit, Correlator, CorrelatorCounters};
 pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Technique, Threshold};

@@ -2,7 +2,10 @@
 
 #[cfg(test)]
 use crate::example;
-use crate::veeam::{command, credential_dump, credential_lookup, credentials_returned, malformed, outside, sql, unlisted};
+use crate::veeam::{
+    command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
+    unlisted,
+};
 use crate::{Detector, Meta};
 
 /// A registered detector.
@@ -24,6 +27,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { metas: &[&credentials_returned::META], new: credentials_returned::detector },
     // One detector: the SQL is read once for both.
     Registered { metas: &[&sql::META, &command::META], new: sql::detector },
+    Registered { metas: &[&encrypted_dump::META], new: encrypted_dump::detector },
+    Registered { metas: &[&tls_stack::META], new: tls_stack::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { metas: &[&example::META], new: example::detector },
@@ -55,7 +60,7 @@ mod tests {
                 assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
             }
         }
-        assert!((9_401_001..=9_401_008).all(|sid| seen.contains(&sid)));
+        assert!((9_401_001..=9_401_010).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Flow {
     detectors: Vec<Box<dyn Detector>>,
     pub out: Findings,
     next_tx: u64,
+    /// JA4 of the TLS client seen last.
+    pub last_ja4: Option<String>,
 }
 
 impl Default for Flow {
@@ -63,6 +65,7 @@ impl Flow {
             detectors: REGISTRY.iter().map(|registered| (registered.new)()).collect(),
             out: Findings::default(),
             next_tx: 0,
+            last_ja4: None,
         }
     }
 
@@ -166,17 +169,51 @@ impl Flow {
     }
 
     pub fn replay_script(&mut self, script: &Script, piece: usize) {
+        self.replay_in(Driver::new(Limits::default()), script, piece);
+    }
+
+    /// With the keys of a conversation of `protocols/fixtures`.
+    pub fn replay_with_keys(&mut self, name: &str) {
+        let keys = backstop_protocols::testing::fixture_keys(name).unwrap();
+        self.replay_in(Driver::with_keys(Limits::default(), keys), &fixture(name).unwrap(), 65_536);
+    }
+
+    /// The beginning of a conversation.
+    pub fn start(&mut self, script: &[(Direction, Vec<u8>)]) -> Driver {
         let mut driver = Driver::new(Limits::default());
+        self.go_on(&mut driver, script);
+        driver
+    }
+
+    /// What comes next of it.
+    pub fn go_on(&mut self, driver: &mut Driver, script: &[(Direction, Vec<u8>)]) {
+        for (direction, bytes) in script {
+            self.now = self.now.plus(Duration::from_micros(100));
+            driver.data(*direction, bytes, &mut Told(self));
+        }
+    }
+
+    /// Bytes that nobody saw.
+    pub fn gap(&mut self, driver: &mut Driver, direction: Direction, len: u64) {
+        driver.gap(direction, len, &mut Told(self));
+    }
+
+    /// The end of both directions and of the flow.
+    pub fn finish(&mut self, mut driver: Driver) {
+        for direction in Direction::BOTH {
+            driver.close(direction, &mut Told(self));
+        }
+        self.end();
+    }
+
+    fn replay_in(&mut self, mut driver: Driver, script: &Script, piece: usize) {
         for (direction, bytes) in script {
             for piece in bytes.chunks(piece) {
                 self.now = self.now.plus(Duration::from_micros(100));
                 driver.data(*direction, piece, &mut Told(self));
             }
         }
-        for direction in Direction::BOTH {
-            driver.close(direction, &mut Told(self));
-        }
-        self.end();
+        self.finish(driver);
     }
 
     /// Alerts of one sid: outcome and finding.
@@ -227,6 +264,9 @@ struct Told<'a>(&'a mut Flow);
 
 impl Sink for Told<'_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
+        if let Transaction::Tls(tls) = transaction {
+            self.0.last_ja4.clone_from(&tls.facts.ja4);
+        }
         self.0.transaction(transaction);
     }
     fn anomaly(&mut self, anomaly: Anomaly) {

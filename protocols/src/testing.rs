@@ -8,7 +8,7 @@ use backstop_types::{Direction, Fields};
 use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::driver::Driver;
 use crate::registry::{AppProto, Transaction};
-use crate::tls::KeyRing;
+use crate::tls::{self, KeyRing};
 
 /// Everything a parser said, in order, without the borrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,10 @@ impl Recorder {
 
 impl Sink for Recorder {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
+        // Marks for putting both directions in order; they tell nothing by themselves.
+        if let Transaction::Tls(tls::Transaction { stage: tls::Stage::Record(_), .. }) = transaction {
+            return;
+        }
         self.events.push(Event::Transaction(transaction.app_proto(), transaction.fields()));
     }
 

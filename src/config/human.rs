@@ -189,6 +189,42 @@ impl From<Count> for u32 {
     }
 }
 
+/// A JA3 hash or a JA4, in lower case.
+#[derive(Clone, Debug)]
+pub struct Fingerprint(String);
+
+human!(
+    Fingerprint,
+    "a JA3 hash or a JA4",
+    |text| {
+        let text = text.to_ascii_lowercase();
+        let is_hex = |part: &str, len| part.len() == len && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_ja4 = || match text.split('_').collect::<Vec<_>>().as_slice() {
+            [head, ciphers, extensions] => head.len() == 10 && is_hex(ciphers, 12) && is_hex(extensions, 12),
+            _ => false,
+        };
+        let fits = is_hex(&text, 32) || is_ja4();
+        fits.then(|| Self(text.clone())).ok_or_else(|| format!("\"{text}\" is neither a JA3 hash nor a JA4"))
+    },
+    None
+);
+
+/// A list of fingerprints.
+#[derive(Clone, Debug)]
+pub struct Fingerprints(Vec<Fingerprint>);
+
+impl<'de> Deserialize<'de> for Fingerprints {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(Self)
+    }
+}
+
+impl From<Fingerprints> for Vec<String> {
+    fn from(list: Fingerprints) -> Self {
+        list.0.into_iter().map(|one| one.0).collect()
+    }
+}
+
 /// Worker threads.
 #[derive(Clone, Copy, Debug)]
 pub struct Workers(pub usize);

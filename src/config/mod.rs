@@ -19,7 +19,10 @@ use serde::Deserialize;
 
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
-use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection, TlsSection};
+use self::sections::{
+    CaptureSection, DecodeSection, DefragSection, DetectSection, EncryptedDumpSection, FlowSection, ParserSection, ScanSection,
+    TlsSection, TlsStackSection,
+};
 use crate::eve::{EveSettings, Types};
 use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
@@ -48,6 +51,8 @@ pub struct Config {
     capture: CaptureSection,
     eve: EveSection,
     detect: DetectSection,
+    encrypted_dump: EncryptedDumpSection,
+    tls_stack: TlsStackSection,
     decode: DecodeSection,
     defrag: DefragSection,
     flow: FlowSection,
@@ -172,6 +177,8 @@ impl Config {
         detect.backup_servers = self.backup_servers.iter().map(|net| net.0).collect();
         detect.known_clients = self.known_clients.iter().map(|net| net.0).collect();
         self.detect.apply(&mut detect);
+        self.encrypted_dump.apply(&mut detect.encrypted_dump);
+        self.tls_stack.apply(&mut detect.tls_stack);
         detect
     }
 
@@ -227,6 +234,8 @@ fn keys() -> Vec<String> {
         .map(str::to_owned)
         .chain(section("capture", CaptureSection::KEYS))
         .chain(section("detect", DetectSection::KEYS))
+        .chain(section("encrypted_dump", EncryptedDumpSection::KEYS))
+        .chain(section("tls_stack", TlsStackSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))
         .chain(section("defrag", DefragSection::KEYS))
         .chain(section("flow", FlowSection::KEYS))
@@ -247,6 +256,22 @@ mod tests {
         assert!(settings.detect.is_home([10, 1, 2, 3].into()));
         assert_eq!(settings.flow.default_policy, OverlapPolicy::Windows);
         assert_eq!(settings.workers, 1);
+    }
+
+    #[test]
+    fn the_guesses_about_tls_are_set_key_by_key() {
+        let text = "[encrypted_dump]\nenabled = false\nrequest_max = 720\nreply_max = \"1MiB\"\nsettle = \"1m\"\nmin_lookups = 4\n\
+            [tls_stack]\nallowed = \"92659F5693282bf99753dcde56cba637, t12i020600_f09d9ff7e6fc_e7e480e5a997\"\n";
+        let detect = toml::from_str::<Config>(text).unwrap().detect();
+        let dump = &detect.encrypted_dump;
+        assert!(!dump.enabled && detect.tls_stack.enabled);
+        assert_eq!((dump.request_min, dump.request_max, dump.reply_max, dump.min_lookups), (600, 720, 1 << 20, 4));
+        assert_eq!(dump.settle.as_secs(), 60);
+        assert_eq!(detect.tls_stack.allowed, ["92659f5693282bf99753dcde56cba637", "t12i020600_f09d9ff7e6fc_e7e480e5a997"]);
+        for wrong in ["[tls_stack]\nallowed = [\"openssl\"]", "[encrypted_dump]\nmin_lookups = 0", "[encrypted_dump]\nsetle = 1"]
+        {
+            assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

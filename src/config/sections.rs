@@ -4,13 +4,13 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
-use backstop_detectors::DetectConfig;
+use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
 use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Paths, Size, Span};
+use super::human::{Count, Fingerprints, Paths, Size, Span};
 
 /// Declares a table of the file and how it changes the settings of a crate.
 macro_rules! section {
@@ -47,6 +47,18 @@ section! {
     DetectSection for DetectConfig {
         veeam_ports: Vec<u16>, hold: Span, policy_window: Span, malformed_window: Span, max_per_flow: Count, max_excerpt: Size,
     }
+}
+section! {
+    /// `[encrypted_dump]`
+    EncryptedDumpSection for EncryptedDump {
+        enabled: bool, request_min: Size, request_max: Size, reply_min: Size, reply_max: Size, first_lookup_min: Size, lookup_request_min: Size,
+        lookup_request_max: Size, lookup_reply_min: Size, lookup_reply_max: Size, min_lookups: Count, max_records: Count,
+        max_bytes: Size, max_padding: Size, settle: Span,
+    }
+}
+section! {
+    /// `[tls_stack]`
+    TlsStackSection for TlsStack { enabled: bool, allowed: Fingerprints }
 }
 section! {
     /// `[decode]`

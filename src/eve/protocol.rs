@@ -20,13 +20,39 @@ struct Record<'a> {
     common: Common<'a>,
     #[serde(flatten)]
     object: BTreeMap<&'static str, Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<Metadata<'a>>,
+}
+
+/// What Suricata's objects have no key for: its place for values of one's own.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    flowvars: Vec<Variable<'a>>,
+}
+
+#[derive(Serialize)]
+struct Variable<'a> {
+    key: &'static str,
+    value: &'a str,
+}
+
+impl<'a> Metadata<'a> {
+    /// Of a TLS session: its cipher suite, and the SHA-256 of each certificate of the server, the leaf first.
+    fn of(transaction: &'a Transaction<'_>) -> Option<Self> {
+        let Transaction::Tls(tls) = transaction else { return None };
+        let cipher = tls.facts.cipher_name().map(|value| Variable { key: "tls_cipher", value });
+        let chain = tls.facts.chain.sha256.iter().map(|value| Variable { key: "tls_certificate_sha256", value });
+        let flowvars: Vec<Variable<'_>> = cipher.into_iter().chain(chain).collect();
+        (!flowvars.is_empty()).then_some(Self { flowvars })
+    }
 }
 
 /// Writes the record of a transaction, where its type is written.
 pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) {
     let of = transaction.app_proto();
     if settings.types.protocol(of) {
-        object(out, settings, about, of, transaction.tx_id(), transaction.fields());
+        let metadata = Metadata::of(transaction);
+        object(out, settings, about, (of, transaction.tx_id()), transaction.fields(), metadata);
     }
 }
 
@@ -41,7 +67,7 @@ pub fn update(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findi
     let Some((of, fields)) = evidence.filter(|(of, _)| settings.types.protocol(*of)) else { return };
     let mut fields = fields.clone();
     fields.set("update", Fields::new().with("signature_id", meta.sid).with("outcome", finding.outcome.as_str()));
-    object(out, settings, about, of, finding.tx_id, fields);
+    object(out, settings, about, (of, finding.tx_id), fields, None);
 }
 
 /// Which flow and packet a record is about.
@@ -57,7 +83,14 @@ pub struct About<'a> {
     pub opened: Option<&'a Opened>,
 }
 
-fn object(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, of: AppProto, tx_id: Option<u64>, mut fields: Fields) {
+fn object(
+    out: &mut Vec<u8>,
+    settings: &EveSettings,
+    about: About<'_>,
+    (of, tx_id): (AppProto, Option<u64>),
+    mut fields: Fields,
+    metadata: Option<Metadata<'_>>,
+) {
     let About { flow, cause, app_proto, opened } = about;
     let name = of.name();
     if opened.is_some() && is_own(name) {
@@ -68,5 +101,5 @@ fn object(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, of: AppPr
         .transaction(tx_id)
         .protocol(app_proto.or(Some(of)));
     let around = Opened::tls(opened).map(|tls| ("tls", Json(tls)));
-    write_line(out, &Record { common, object: around.into_iter().chain([(name, Json(&fields))]).collect() });
+    write_line(out, &Record { common, object: around.into_iter().chain([(name, Json(&fields))]).collect(), metadata });
 }

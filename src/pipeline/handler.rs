@@ -453,7 +453,9 @@ impl FlowSink<'_, '_> {
 
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
-        self.handler.counters.transactions += 1;
+        // The marks of single records are no stages of a session.
+        let is_mark = matches!(transaction, Transaction::Tls(session) if matches!(session.stage, tls::Stage::Record(_)));
+        self.handler.counters.transactions += u64::from(!is_mark);
         let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
         self.detectors();
         let settings = Arc::clone(&self.handler.settings);
@@ -473,7 +475,9 @@ impl Sink for FlowSink<'_, '_> {
             self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
         }
         if let Transaction::Tls(session) = transaction {
-            self.tls(session);
+            if !is_mark {
+                self.tls(session);
+            }
             // What the session says of itself does not end what was found in it.
             self.state.was_inside = before;
         }

@@ -182,7 +182,7 @@ impl Front {
             workers,
             first: self.clock.first(),
             last: self.clock.last(),
-            keys: self.keys.as_ref().map(|keys| keys.counters()),
+            keys: self.keys.as_ref().filter(|keys| keys.expects_keys()).map(|keys| keys.counters()),
             memory_cap: self.memory_cap,
         }
     }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use backstop_protocols::nmf;
 use backstop_protocols::veeam::{Call, Param, Reply, Transaction};
+use backstop_protocols::{nmf, tls};
 use backstop_types::{Direction, Fields, Value};
 
 use crate::mask::mask;
@@ -16,9 +16,12 @@ const MAX_VALUE: usize = 512;
 /// Bytes shown of a Via or the name of an encoding.
 const MAX_SESSION: usize = 256;
 
+/// [MS-NMFTB] §2: the upgrade to TLS.
+const TLS_UPGRADE: &str = "application/ssl-tls";
+
 /// What the preamble of the session said. Shared, since findings that wait hold it too.
 #[derive(Clone, Debug, Default)]
-pub struct SessionFacts(Option<Arc<Fields>>);
+pub struct SessionFacts(Option<Arc<Fields>>, Option<usize>);
 
 impl SessionFacts {
     /// The flow began a session.
@@ -30,12 +33,35 @@ impl SessionFacts {
             fields.set("upgrade", bounded(&session.upgrades.join(", "), MAX_SESSION));
         }
         self.0 = Some(Arc::new(fields));
+        let upgraded = session.upgrades.iter().any(|upgrade| upgrade == TLS_UPGRADE);
+        self.1 = session.via.as_ref().filter(|_| upgraded).map(String::len);
+    }
+
+    /// Bytes of the Via of a session that asked to go on in TLS.
+    pub const fn tls_via(&self) -> Option<usize> {
+        self.1
     }
 
     /// The object `nmf`, where a preamble was seen.
     pub fn fields(&self) -> Option<Fields> {
         self.0.as_deref().filter(|fields| !fields.is_empty()).cloned()
     }
+}
+
+/// What is in the clear of a TLS session, for a finding that could not look inside.
+pub fn tls_fields(facts: &tls::Facts) -> Fields {
+    let mut fields = Fields::new().with("version", facts.version_name());
+    fields.set_some("cipher", facts.cipher_name());
+    fields.set_some("sni", facts.sni().map(|name| bounded(name, MAX_SESSION)));
+    fields.set_some("ja3", facts.ja3.as_ref().map(|ja3| ja3.hash.clone()));
+    fields.set_some("ja3s", facts.ja3s.as_ref().map(|ja3s| ja3s.hash.clone()));
+    fields.set_some("ja4", facts.ja4.clone());
+    fields.set_some("subject", facts.certificate().map(|certificate| bounded(&certificate.subject, MAX_SESSION)));
+    if !facts.chain.sha256.is_empty() {
+        fields.set("certificates_sha256", facts.chain.sha256.clone());
+    }
+    fields.set_some("not_opened", facts.why_not);
+    fields
 }
 
 /// The head of a text, up to `max` bytes, cut between characters.

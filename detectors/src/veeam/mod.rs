@@ -1,19 +1,23 @@
 //! Detections on the Veeam service (section 1 of the catalogue): one file a technique.
 //!
-//! All of them decide on decoded requests, from the client to the server. What a reply, a log text or another argument
-//! says is never taken for a request.
+//! Those of an exploit decide on decoded requests, from the client to the server. What a reply, a log text or another argument
+//! says is never taken for a request. What is only inferred says so.
 
 pub mod command;
 pub mod credential_dump;
 pub mod credential_lookup;
 pub mod credentials_returned;
+pub mod encrypted_dump;
+mod encrypted_shape;
 mod evidence;
 pub mod malformed;
 pub mod outside;
 mod role;
+mod schannel;
 pub mod sql;
 #[cfg(test)]
 mod tests;
+pub mod tls_stack;
 pub mod unlisted;
 mod watch;
 

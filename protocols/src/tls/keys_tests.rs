@@ -29,7 +29,9 @@ impl Sink for Opened {
     fn transaction(&mut self, transaction: &crate::Transaction<'_>) {
         if let crate::Transaction::Tls(tx) = transaction {
             self.facts = tx.facts.clone();
-            self.stages.push(tx.stage);
+            if !matches!(tx.stage, Stage::Record(_)) {
+                self.stages.push(tx.stage);
+            }
             if tx.is_record() {
                 self.record = Some(tx.fields());
             }

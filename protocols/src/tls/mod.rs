@@ -46,6 +46,9 @@ mod record;
 mod record_cipher;
 mod schedule;
 mod session;
+mod sizes;
+#[cfg(test)]
+mod sizes_tests;
 mod suites;
 #[cfg(test)]
 mod tests;
@@ -57,6 +60,7 @@ pub use certificate::{Certificate, Chain};
 pub use hello::{ClientHello, ServerHello};
 pub use ja3::Ja3;
 pub use keys::{KeyCounters, KeyError, KeyLimits, KeyLogReport, KeyRing, MAX_RSA_KEYS, MAX_SESSIONS};
+pub use sizes::Wrapping;
 pub use suites::suite_name;
 pub use transaction::{Alert, Facts, KeySource, MAX_SIZES, Stage, Traffic, Transaction, why_not};
 

@@ -8,7 +8,7 @@ use super::anomaly::{self, Defects};
 use super::decryptor::Decryptor;
 use super::handshake::Reassembly;
 use super::record::{self, ContentType, HEADER, Header, HeaderError, Search};
-use super::transaction::{Facts, MAX_SIZES, why_not};
+use super::transaction::{Facts, MAX_SIZES, Stage, why_not};
 use crate::contract::{Advance, ParseError, Parser, Sink, Surroundings};
 use crate::registry::AppProto;
 
@@ -137,7 +137,7 @@ impl TlsParser {
         if clear && header.len <= self.max_record.saturating_sub(HEADER) {
             let Some(body) = bytes.get(HEADER..HEADER + header.len) else { return Step::Need(HEADER + header.len) };
             let waited = self.is_waiting_for_keys();
-            self.count(direction, header);
+            self.count(direction, header, out);
             self.clear_record(direction, header, body, out);
             let used = HEADER + header.len;
             return if waited { Step::Opened(used) } else { Step::Used(used) };
@@ -145,19 +145,19 @@ impl TlsParser {
         if self.wants(direction, header) {
             if header.len <= self.max_record.saturating_sub(HEADER) {
                 let Some(body) = bytes.get(HEADER..HEADER + header.len) else { return Step::Need(HEADER + header.len) };
-                self.count(direction, header);
+                self.count(direction, header, out);
                 self.closed_record(direction, header, out);
                 self.sealed(direction, header, body, out);
                 return Step::Opened(HEADER + header.len);
             }
             self.stop(direction, why_not::RECORD_ABOVE_BUFFER, out);
         }
-        self.count(direction, header);
+        self.count(direction, header, out);
         self.closed_record(direction, header, out);
         Step::Skip { used, len: header.len }
     }
 
-    fn count(&mut self, direction: Direction, header: Header) {
+    fn count(&mut self, direction: Direction, header: Header, out: &mut dyn Sink) {
         let traffic = self.facts.traffic.get_mut(direction);
         traffic.records += 1;
         traffic.bytes += header.len as u64;
@@ -166,6 +166,9 @@ impl TlsParser {
             traffic.application_bytes += header.len as u64;
             if traffic.application_sizes.len() < MAX_SIZES {
                 traffic.application_sizes.extend(u16::try_from(header.len));
+            }
+            if self.confirmed && traffic.application_records <= MAX_SIZES as u64 + 1 {
+                self.transaction(Stage::Record(direction), out);
             }
         }
     }
@@ -251,7 +254,7 @@ impl TlsParser {
         }
         let header = record::header(left).ok()?;
         let body = left.get(HEADER..).unwrap_or_default();
-        self.count(direction, header);
+        self.count(direction, header, out);
         match header.kind {
             ContentType::Handshake if !self.lanes.get(direction).ciphered => {
                 self.fragment(direction, body, out);

@@ -218,7 +218,7 @@ impl TlsParser {
         }
     }
 
-    fn transaction(&self, stage: Stage, out: &mut dyn Sink) {
+    pub(super) fn transaction(&self, stage: Stage, out: &mut dyn Sink) {
         out.transaction(&crate::Transaction::Tls(Transaction { stage, facts: &self.facts }));
     }
 

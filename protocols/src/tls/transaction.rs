@@ -22,6 +22,9 @@ pub enum Stage {
     /// All that is in the clear was seen, or will not be any more; in TLS 1.3 with keys at hand, also the server's encrypted
     /// flight. Told once, and only after a hello.
     Handshake,
+    /// A record of application data began in this direction, and is counted; its size is the last one kept. Told for the first
+    /// [`MAX_SIZES`] of a direction and for the one behind them, so that both directions can be put in their order.
+    Record(Direction),
     /// The session is over: the counts are final. Told once.
     End,
 }

@@ -2,5 +2,8 @@
 
 mod access;
 mod calls;
+mod encrypted;
 mod real;
+mod stacks;
 mod storms;
+mod wire;
