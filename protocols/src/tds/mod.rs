@@ -27,6 +27,7 @@ pub mod anomaly;
 mod channel;
 mod connection;
 mod exchange;
+mod fields;
 mod handles;
 mod login;
 mod ntlm;
@@ -37,6 +38,7 @@ mod reply;
 mod request;
 mod resync;
 mod rpc;
+mod scalar;
 mod smp;
 #[cfg(test)]
 mod tests;

@@ -79,7 +79,7 @@ impl Header {
     }
 
     /// Only a server sends this.
-    pub const fn from_server(&self) -> bool {
+    pub const fn is_servers(&self) -> bool {
         self.kind == TABULAR_RESULT
     }
 }

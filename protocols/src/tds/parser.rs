@@ -11,7 +11,7 @@ use backstop_types::{Direction, PerDirection};
 
 use super::channel::{BadHeader, Channel};
 use super::connection::Connection;
-use super::packet::is_tls;
+use super::packet::{HEADER, is_tls};
 use super::prelogin::Encryption;
 use super::resync::{self, Expected, Search};
 use super::{anomaly, smp};
@@ -84,6 +84,7 @@ impl TdsParser {
             Frame::Boundary => match bytes.first() {
                 Some(&smp::SMID) => self.smp_header(direction, bytes, out),
                 Some(&first) if is_tls(first) && self.expects_tls(direction) => self.record(direction, bytes, out),
+                _ if bytes.len() < HEADER => Ok(Step::Need(HEADER)),
                 _ => {
                     self.lanes.get_mut(direction).frame = Frame::Packet;
                     Ok(Step::Used(0))
@@ -337,5 +338,10 @@ impl Parser for TdsParser {
         if self.lanes.to_server.closed && self.lanes.to_client.closed {
             self.conn.tell_session(out);
         }
+    }
+
+    fn held(&self) -> usize {
+        let channels = self.sessions.values().chain([&self.main]).map(Channel::held).sum::<usize>();
+        self.conn.held + self.conn.handles.held() + channels
     }
 }

@@ -372,7 +372,7 @@ impl Walker {
             Some(0) if info.layout == Layout::Byte => Some(Value::Null),
             Some(len) if len <= MAX_VALUE => {
                 let bytes = cursor.take(usize::try_from(len).unwrap_or_default())?;
-                Some(value::decode(info, bytes, bytes.len()))
+                Some(value::decode(info, bytes, 2 * MAX_VALUE as usize))
             }
             Some(len) => {
                 self.skip = len;
