@@ -12,7 +12,8 @@
 //!
 //! Encryption ([MS-TDS] 2.2.6.5): the TLS handshake is the payload of PRELOGIN packets (type 0x12), in both directions; its
 //! records are counted here and given to nobody. Behind it TLS records stand on the stream themselves:
-//! - full: this parser answers `Wrap { within: Tls }` at the first of them, and goes on with what TLS unwraps;
+//! - full: this parser answers `Wrap { within: Tls }` at the first of them, in the direction that comes first, and goes on with
+//!   what TLS unwraps; the other direction is passed over (see `parser`);
 //! - login only: the records up to the next packet are LOGIN7, and are passed over; all else is in the clear.
 //!
 //! Decryption with keys would need the handshake too: the payloads of type 0x12, without headers, must reach the TLS layer in

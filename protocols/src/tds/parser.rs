@@ -100,7 +100,7 @@ impl TdsParser {
     }
 
     /// A record behind the handshake. With full encryption the rest of the stream is TLS, and what it unwraps comes back to
-    /// this parser. With encryption of the login only it is LOGIN7, and packets in the clear follow.
+    /// this parser; a direction that is not wrapped is passed over record by record. With encryption of the login only it is LOGIN7, and packets in the clear follow.
     fn record(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
         let Some(&[kind, major, minor, high, low]) = bytes.first_chunk::<RECORD_HEADER>() else {
             return Ok(Step::Need(RECORD_HEADER));
@@ -112,7 +112,10 @@ impl TdsParser {
         let data = kind == 0x17;
         if data {
             self.conn.tell_session(out);
-            if self.conn.session.encryption == Encryption::Full {
+            // The driver gives what follows a second `Wrap` in the same bytes back to this parser and not to the layer that is
+            // there already: until it does better, the second direction is passed over here.
+            let first = !self.lanes.get(direction.reverse()).wrapped;
+            if self.conn.session.encryption == Encryption::Full && first {
                 self.lanes.get_mut(direction).wrapped = true;
                 return Ok(Step::Wrap);
             }
