@@ -45,17 +45,7 @@ fn the_login_of_the_specification_is_read() {
 
 #[test]
 fn the_batch_response_of_the_specification_is_walked() {
-    let question = batch("select 'foo' as 'bar'");
-    // The example is of a version with short user types: the client asks for 7.1.
-    let mut script = session([question, (DOWN, hex(BATCH_RESPONSE))]);
-    script[2].1[12..16].copy_from_slice(&[1, 0, 0, 0x71]);
-    script[3] = reply("ad 0e00 01 71000001 02 41004200 0f0007d0 fd 0000 0000 00000000");
-    // With the wide count that the example has, it does not fit 7.1; what is told is told honestly.
-    let told = requests(&testing::run(&script));
-    assert_eq!(object(&told[1], "reply").get("result_sets"), Some(&Fact::Uint(1)));
-    // As 7.2 has it: wide user type, wide count.
-    let wide = "81 0100 00000000 2000 a7 0300 0904d00034 03 620061007200 d1 0300 666f6f fd 1000 c100 0100000000000000";
-    let recorder = testing::run(&session([batch("select 'foo' as 'bar'"), reply(wide)]));
+    let recorder = testing::run(&session([batch("select 'foo' as 'bar'"), (DOWN, hex(BATCH_RESPONSE))]));
     let told = requests(&recorder);
     let answer = object(&told[1], "reply");
     assert_eq!(answer.get("columns"), Some(&Fact::List(vec![Fact::from("bar")])));
@@ -120,7 +110,7 @@ fn a_handle_stands_for_its_text() {
 
 #[test]
 fn parameters_of_every_layout_are_read() {
-    let calls = "0300 660 06f00 6f00 0000".replace("660 0", "6600");
+    let calls = "0300 6600 6f00 6f00 0000";
     let parameters = [
         ("01 4000 00 38 2a000000", "int", "42"),
         ("00 01 26 08 08 ffffffffffffffff", "int", "-1"),
@@ -131,7 +121,7 @@ fn parameters_of_every_layout_are_read() {
         ("00 00 23 ff000000 0904d00034 03000000 666f6f", "text", "foo"),
         ("00 00 f1 00 0800000000000000 08000000 3c612f3e20202020 00000000", "xml", "<a/>    "),
         ("00 00 f0 00 00 01 6700 0200000000000000 02000000 0102 00000000", "udt", "2 bytes"),
-        ("00 00 62 49 1f0000 06000000 3800 2a000000".replace(" 1f0000", "1f0000").leak() as &str, "sql_variant", "42"),
+        ("00 00 62 491f0000 06000000 3800 2a000000", "sql_variant", "42"),
         ("00 00 6c 11 12 02 05 01 d2040000", "decimal", "12.34"),
         ("00 00 f3 00 00 01 5400 0100 00000000 0000 26 04 00 00 01 04 01000000 01 00 00", "table", "T: 2 rows of 1 columns"),
     ];
@@ -171,8 +161,7 @@ fn transactions_and_bulk_loads_are_requests() {
 fn rows_of_every_layout_are_stepped_over() {
     // int; nvarchar(max) in chunks; text with a pointer; sql_variant; then one row with values, one of NULLs, two in NBCROW.
     let columns = "81 0400  00000000 0100 26 04 01 6100  00000000 0100 e7 ffff 0904d00034 01 6200
-        00000000 0100 23 ffffff7f 0904d00034 01 0100 7400 01 6300  00000000 0100 62 49 1f0000 01 6400"
-        .replace("49 1f0000", "491f0000");
+        00000000 0100 23 ffffff7f 0904d00034 01 0100 7400 01 6300  00000000 0100 62 491f0000 01 6400";
     let row = "d1 04 01000000 0400000000000000 02000000 6100 02000000 6200 00000000 10 000102030405060708090a0b0c0d0e0f
         0001020304050607 03000000 666f6f 06000000 3800 2a000000";
     let nulls = "d1 00 ffffffffffffffff 00 00000000";
