@@ -1,0 +1,350 @@
+//! The state machine of both directions: what packets are wrapped in.
+//!
+//! ```text
+//! stream = *( packet / SMP-header [packet] / TLS-record )
+//! ```
+//! The first byte tells which of them begins; no packet type is the first byte of another.
+
+use std::collections::BTreeMap;
+
+use backstop_types::{Direction, PerDirection};
+
+use super::channel::{BadHeader, Channel};
+use super::connection::Connection;
+use super::packet::{HEADER, is_tls};
+use super::prelogin::Encryption;
+use super::resync::{self, Expected, Search};
+use super::{anomaly, smp};
+use crate::contract::{Advance, Limits, ParseError, Parser, Sink};
+use crate::registry::AppProto;
+
+/// Multiplexed sessions that are followed at a time.
+const MAX_SESSIONS: usize = 32;
+/// The header of a TLS record, and the longest fragment (RFC 5246 §6.2.3).
+const RECORD_HEADER: usize = 5;
+const MAX_FRAGMENT: u16 = (1 << 14) + 2048;
+
+/// What is read in a direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Frame {
+    /// Something begins.
+    #[default]
+    Boundary,
+    /// Inside a packet that lies in the stream itself.
+    Packet,
+    /// Inside a packet of a multiplexed session.
+    Smp { sid: u16, left: u32 },
+    /// Out of step: the next packet is looked for.
+    Lost,
+}
+
+#[derive(Default)]
+struct Lane {
+    frame: Frame,
+    /// A packet that a search believed: if none follows it, the search was wrong.
+    trial: bool,
+    /// TLS is around this direction.
+    wrapped: bool,
+    closed: bool,
+}
+
+/// One step through a stream.
+enum Step {
+    Used(usize),
+    Need(usize),
+    Skip { used: usize, len: u64 },
+    Wrap,
+}
+
+/// Parses one connection.
+pub struct TdsParser {
+    conn: Connection,
+    main: Channel,
+    sessions: BTreeMap<u16, Channel>,
+    lanes: PerDirection<Lane>,
+    multiplexed: bool,
+}
+
+impl TdsParser {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            conn: Connection::new(limits),
+            main: Channel::default(),
+            sessions: BTreeMap::new(),
+            lanes: PerDirection::default(),
+            multiplexed: false,
+        }
+    }
+
+    fn step(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
+        match self.lanes.get(direction).frame {
+            Frame::Lost => Ok(self.search(direction, bytes, out)),
+            Frame::Smp { sid, left } => Ok(self.session_bytes(direction, sid, left, bytes, out)),
+            Frame::Packet => self.packet(direction, bytes, out),
+            Frame::Boundary => match bytes.first() {
+                Some(&smp::SMID) => self.smp_header(direction, bytes, out),
+                Some(&first) if is_tls(first) && self.expects_tls(direction) => self.record(direction, bytes, out),
+                _ if bytes.len() < HEADER => Ok(Step::Need(HEADER)),
+                _ => {
+                    self.lanes.get_mut(direction).frame = Frame::Packet;
+                    Ok(Step::Used(0))
+                }
+            },
+        }
+    }
+
+    /// A TLS record may stand here (2.2.6.5): behind the handshake, or who knows.
+    fn expects_tls(&self, direction: Direction) -> bool {
+        let known = self.conn.handshake_begun() || self.conn.lossy;
+        known && self.conn.session.encryption != Encryption::None && !self.lanes.get(direction).wrapped
+    }
+
+    /// A record behind the handshake. With full encryption the rest of the stream is TLS, and what it unwraps comes back to
+    /// this parser; a direction that is not wrapped is passed over record by record. With encryption of the login only it is LOGIN7, and packets in the clear follow.
+    fn record(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
+        let Some(&[kind, major, minor, high, low]) = bytes.first_chunk::<RECORD_HEADER>() else {
+            return Ok(Step::Need(RECORD_HEADER));
+        };
+        let len = u16::from_be_bytes([high, low]);
+        if major != 3 || minor > 4 || len > MAX_FRAGMENT {
+            return self.bad(direction, anomaly::BAD_HEADER, out).map(|()| Step::Used(1));
+        }
+        let data = kind == 0x17;
+        if data {
+            self.conn.tell_session(out);
+            // The driver gives what follows a second `Wrap` in the same bytes back to this parser and not to the layer that is
+            // there already: until it does better, the second direction is passed over here.
+            let first = !self.lanes.get(direction.reverse()).wrapped;
+            if self.conn.session.encryption == Encryption::Full && first {
+                self.lanes.get_mut(direction).wrapped = true;
+                return Ok(Step::Wrap);
+            }
+            if self.conn.client == Some(direction) && self.conn.awaits_login() {
+                self.main.exchanges.login(&mut self.conn, None, out);
+            }
+        }
+        self.conn.session.tls_records += 1;
+        Ok(Step::Skip { used: RECORD_HEADER, len: u64::from(len) })
+    }
+
+    fn packet(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
+        let used = match self.main.feed(&mut self.conn, direction, bytes, out) {
+            Ok(used) => used,
+            Err(BadHeader) => return self.bad(direction, anomaly::BAD_HEADER, out).map(|()| Step::Used(1)),
+        };
+        self.boundary(direction);
+        if used < bytes.len() || self.main.at_boundary(direction) {
+            return Ok(Step::Used(used));
+        }
+        let len = self.main.skippable(direction);
+        if len == 0 {
+            return Ok(Step::Used(used));
+        }
+        self.main.skipped(&mut self.conn, direction, len, out);
+        self.boundary(direction);
+        Ok(Step::Skip { used, len: len as u64 })
+    }
+
+    fn boundary(&mut self, direction: Direction) {
+        if self.main.at_boundary(direction) {
+            let lane = self.lanes.get_mut(direction);
+            lane.frame = Frame::Boundary;
+        }
+    }
+
+    fn smp_header(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
+        let Some(header) = bytes.first_chunk::<{ smp::HEADER }>() else { return Ok(Step::Need(smp::HEADER)) };
+        let Some(header) = smp::Header::parse(*header) else {
+            return self.bad(direction, anomaly::BAD_SMP_HEADER, out).map(|()| Step::Used(1));
+        };
+        self.multiplexed = true;
+        self.lanes.get_mut(direction).trial = false;
+        let sid = header.sid;
+        match header.kind {
+            smp::Kind::Syn => {
+                self.close_session(sid, out);
+                self.open_session(direction, sid, out);
+            }
+            smp::Kind::Fin => {
+                if let Some(session) = self.sessions.get_mut(&sid) {
+                    session.close(&mut self.conn, direction, out);
+                }
+                // The client's FIN is answered; then the session is over.
+                if self.conn.client.is_some_and(|client| client != direction) {
+                    self.close_session(sid, out);
+                }
+            }
+            smp::Kind::Ack => {}
+            smp::Kind::Data if self.open_session(direction, sid, out) => {
+                if header.payload > 0 {
+                    self.lanes.get_mut(direction).frame = Frame::Smp { sid, left: header.payload };
+                }
+            }
+            smp::Kind::Data => return Ok(Step::Skip { used: smp::HEADER, len: u64::from(header.payload) }),
+        }
+        Ok(Step::Used(smp::HEADER))
+    }
+
+    /// Makes sure that a session is there; not if there are too many.
+    fn open_session(&mut self, direction: Direction, sid: u16, out: &mut dyn Sink) -> bool {
+        if self.sessions.contains_key(&sid) {
+            return true;
+        }
+        if self.sessions.len() >= MAX_SESSIONS {
+            self.conn.tell(direction, anomaly::SESSION_LIMIT, out);
+            return false;
+        }
+        let mut session = Channel::default();
+        session.exchanges.sid = Some(sid);
+        self.sessions.insert(sid, session);
+        true
+    }
+
+    fn close_session(&mut self, sid: u16, out: &mut dyn Sink) {
+        if let Some(mut session) = self.sessions.remove(&sid) {
+            for direction in Direction::BOTH {
+                session.close(&mut self.conn, direction, out);
+            }
+        }
+    }
+
+    fn session_bytes(&mut self, direction: Direction, sid: u16, left: u32, bytes: &[u8], out: &mut dyn Sink) -> Step {
+        let here = bytes.get(..left as usize).unwrap_or(bytes);
+        let Some(session) = self.sessions.get_mut(&sid) else {
+            self.lanes.get_mut(direction).frame = Frame::Boundary;
+            return Step::Skip { used: 0, len: u64::from(left) };
+        };
+        let lane = self.lanes.get_mut(direction);
+        let Ok(used) = session.feed(&mut self.conn, direction, here, out) else {
+            // The next SMP packet begins anew.
+            self.conn.violation(direction, anomaly::BAD_HEADER, out);
+            session.lose(&mut self.conn, direction, out);
+            lane.frame = Frame::Boundary;
+            return Step::Skip { used: 0, len: u64::from(left) };
+        };
+        let mut after = left - u32::try_from(used).unwrap_or(left);
+        let mut skip = 0;
+        if used == bytes.len() && after > 0 && !session.at_boundary(direction) {
+            skip = u32::try_from(session.skippable(direction)).unwrap_or(after).min(after);
+            session.skipped(&mut self.conn, direction, skip as usize, out);
+            after -= skip;
+        }
+        lane.frame = if after == 0 { Frame::Boundary } else { Frame::Smp { sid, left: after } };
+        if skip > 0 { Step::Skip { used, len: u64::from(skip) } } else { Step::Used(used) }
+    }
+
+    /// Something else stands where something should begin.
+    fn bad(&mut self, direction: Direction, event: &'static str, out: &mut dyn Sink) -> Result<(), ParseError> {
+        if !self.conn.confirmed {
+            return Err(ParseError { offset: 0, event: anomaly::NOT_RECOGNISED });
+        }
+        if !self.lanes.get(direction).trial {
+            self.conn.violation(direction, event, out);
+        }
+        self.lose(direction, out);
+        Ok(())
+    }
+
+    fn lose(&mut self, direction: Direction, out: &mut dyn Sink) {
+        self.conn.lossy = true;
+        self.main.lose(&mut self.conn, direction, out);
+        for session in self.sessions.values_mut() {
+            session.lose(&mut self.conn, direction, out);
+        }
+        let lane = self.lanes.get_mut(direction);
+        lane.trial = false;
+        if std::mem::replace(&mut lane.frame, Frame::Lost) != Frame::Lost {
+            out.in_sync(AppProto::Tds, direction, false);
+        }
+    }
+
+    fn search(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
+        // Nothing in TLS looks like a packet, but by accident.
+        if self.conn.session.encryption == Encryption::Full && !self.lanes.get(direction).wrapped {
+            return Step::Used(bytes.len());
+        }
+        let expected = Expected {
+            from_client: self.conn.client.map(|client| client == direction),
+            size: self.conn.session.packet_size.map(|size| size as usize),
+            spid: self.conn.spid,
+            multiplexed: self.multiplexed,
+        };
+        match resync::search(bytes, &expected) {
+            Search::Found(at, first) => {
+                let lane = self.lanes.get_mut(direction);
+                (lane.frame, lane.trial) = (Frame::Boundary, true);
+                if !first {
+                    self.main.pass_message(direction);
+                }
+                out.in_sync(AppProto::Tds, direction, true);
+                Step::Used(at)
+            }
+            Search::Perhaps { skip: 0, need } => Step::Need(need),
+            Search::Perhaps { skip, .. } => Step::Used(skip),
+            Search::Nowhere => Step::Used(bytes.len()),
+        }
+    }
+}
+
+impl Parser for TdsParser {
+    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        let mut consumed = 0;
+        loop {
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(Advance::Consumed);
+            }
+            match self.step(direction, rest, out).map_err(|error| ParseError { offset: consumed, ..error })? {
+                Step::Used(used) => consumed += used,
+                Step::Need(need) => return Ok(Advance::Need { consumed, need }),
+                Step::Skip { used, len } => return Ok(Advance::Skip { consumed: consumed + used, len }),
+                Step::Wrap => return Ok(Advance::Wrap { consumed, within: Some(AppProto::Tls) }),
+            }
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        self.conn.lossy = true;
+        let lane = self.lanes.get_mut(direction);
+        let kept = match lane.frame {
+            Frame::Packet => self.main.gap(&mut self.conn, direction, len, out),
+            Frame::Smp { sid, left } if len <= u64::from(left) => {
+                let left = left - u32::try_from(len).unwrap_or(left);
+                lane.frame = if left == 0 { Frame::Boundary } else { Frame::Smp { sid, left } };
+                if let Some(session) = self.sessions.get_mut(&sid) {
+                    let kept = session.gap(&mut self.conn, direction, len, out);
+                    // Where the next packet of this session begins, the next SMP packet tells.
+                    if !kept && left > 0 {
+                        lane.frame = Frame::Boundary;
+                        return Ok(Advance::Skip { consumed: 0, len: u64::from(left) });
+                    }
+                }
+                return Ok(Advance::Consumed);
+            }
+            Frame::Smp { .. } | Frame::Boundary => false,
+            Frame::Lost => return Ok(Advance::Consumed),
+        };
+        if kept {
+            self.boundary(direction);
+        } else {
+            self.lose(direction, out);
+        }
+        Ok(Advance::Consumed)
+    }
+
+    fn close(&mut self, direction: Direction, _left: &[u8], out: &mut dyn Sink) {
+        self.main.close(&mut self.conn, direction, out);
+        for session in self.sessions.values_mut() {
+            session.close(&mut self.conn, direction, out);
+        }
+        self.lanes.get_mut(direction).closed = true;
+        if self.lanes.to_server.closed && self.lanes.to_client.closed {
+            self.conn.tell_session(out);
+        }
+    }
+
+    fn held(&self) -> usize {
+        let channels = self.sessions.values().chain([&self.main]).map(Channel::held).sum::<usize>();
+        self.conn.held + self.conn.handles.held() + channels
+    }
+}
