@@ -69,6 +69,8 @@ pub mod soap;
 pub mod echo;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
+#[path = "pgsql/mod.rs"]
+pub mod pgsql;
 #[path = "tls/mod.rs"]
 pub mod tls;
 #[path = "veeam/mod.rs"]
@@ -81,6 +83,8 @@ app_layer! {
     Tls => tls,
     /// Veeam's remote invocation on top of NMF and SOAP; never probed, NMF hands it on.
     Veeam => veeam,
+    /// PostgreSQL's frontend/backend protocol.
+    Pgsql => pgsql,
     /// The template (RFC 862).
     Echo => echo,
 }

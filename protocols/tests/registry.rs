@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
 
 use backstop_protocols::testing::{self, Recorder, Script};
-use backstop_protocols::{Driver, Limits, PROTOCOLS, nmf, tls};
+use backstop_protocols::{Driver, Limits, PROTOCOLS, nmf, pgsql, tls};
 use backstop_types::Direction;
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn a_gap_anywhere_is_survived() {
                 let violations: Vec<_> = recorder
                     .anomalies()
                     .into_iter()
-                    .filter(|event| nmf::is_violation(event) || tls::is_violation(event))
+                    .filter(|event| nmf::is_violation(event) || tls::is_violation(event) || pgsql::is_violation(event))
                     .collect();
                 assert!(violations.is_empty(), "{name}: a gap of {len} at {at} is nobody's violation: {violations:?}");
             }
