@@ -259,8 +259,12 @@ impl Conversation {
             }
             b'p' => {
                 self.session.proof_sent = true;
-                if self.names_mechanism() {
-                    self.session.mechanism = cstring(&mut Cursor::new(message.body)).map(|name| printable(name, MAX_NAME));
+                if self.session.mechanism.is_none()
+                    && let Some(Authentication::Sasl(offered)) = &self.session.authentication
+                {
+                    // Only a name that was offered: anything else may be a secret.
+                    let name = cstring(&mut Cursor::new(message.body)).map(|name| printable(name, MAX_NAME));
+                    self.session.mechanism = name.filter(|name| offered.contains(name));
                 }
                 true
             }
