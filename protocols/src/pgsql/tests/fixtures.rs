@@ -108,3 +108,37 @@ fn what_zeek_records_of_its_capture() {
     ];
     assert_eq!(tags, expected.map(|(tag, rows)| (tag.to_owned(), rows)));
 }
+
+#[test]
+fn a_server_of_today_in_the_simple_protocol() {
+    let heard = heard("pgsql_live_simple");
+    let over = heard.over();
+    let find = |text: &str| over.iter().find(|told| told.text.as_ref().is_some_and(|known| known.contains(text))).unwrap();
+    let copied = find("COPY  credentials FROM STDIN");
+    assert_eq!((copied.copy_in.bytes, copied.reply.as_ref().unwrap().tag()), (12, Some("COPY 2")));
+    assert_eq!(find("no_such_table").reply.as_ref().unwrap().error.as_ref().unwrap().code, "42P01");
+    assert!(find("TO PROGRAM").reply.as_ref().unwrap().ok());
+    assert!(over.iter().all(|told| told.stage == Stage::Answered));
+}
+
+#[test]
+fn a_server_of_today_refuses_a_login() {
+    let heard = heard("pgsql_live_refused");
+    let (stage, session) = heard.startups.last().unwrap();
+    assert_eq!((*stage, session.login), (Stage::Answered, Some(Login::Refused)));
+    assert!(session.error.as_ref().unwrap().is_authentication_failure());
+}
+
+#[test]
+fn a_server_of_today_in_the_extended_protocol() {
+    let prepared = heard("pgsql_live_prepared");
+    let text = "SELECT user_name FROM credentials WHERE id = $1 + 1;";
+    let kinds: Vec<_> = prepared.over().iter().map(|told| told.kind).collect();
+    assert_eq!(kinds, [Kind::Prepare, Kind::Execute, Kind::Execute, Kind::Execute]);
+    assert!(prepared.requests.iter().all(|told| told.text.as_deref() == Some(text)));
+    assert!(prepared.over()[1..].iter().all(|told| told.parameters == [Parameter::Text("0".to_owned())]));
+    let pipeline = heard("pgsql_live_pipeline");
+    let rows: Vec<_> = answers(&pipeline).into_iter().map(|(text, _, rows)| (text, rows)).collect();
+    let pair = [("SELECT 1;", 1), ("SELECT user_name FROM credentials WHERE id = 2;", 1)];
+    assert_eq!(rows, [pair, pair].concat());
+}
