@@ -27,6 +27,7 @@ mod parser;
 mod queue;
 mod redact;
 mod resync;
+mod server;
 mod session;
 mod statement;
 #[cfg(test)]
