@@ -69,6 +69,8 @@ pub mod soap;
 pub mod echo;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
+#[path = "pgsql/mod.rs"]
+pub mod pgsql;
 #[path = "tds/mod.rs"]
 pub mod tds;
 #[path = "tls/mod.rs"]
@@ -85,6 +87,8 @@ app_layer! {
     Tds => tds,
     /// Veeam's remote invocation on top of NMF and SOAP; never probed, NMF hands it on.
     Veeam => veeam,
+    /// PostgreSQL's frontend/backend protocol.
+    Pgsql => pgsql,
     /// The template (RFC 862).
     Echo => echo,
 }
