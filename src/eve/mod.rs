@@ -48,7 +48,7 @@ pub struct Types {
 }
 
 /// Types of our own: they carry a top-level object that Suricata's schema does not know.
-const OWN: [&str; 3] = ["nmf", "veeam", "sensor_stats"];
+const OWN: [&str; 4] = ["nmf", "tds", "veeam", "sensor_stats"];
 
 impl Types {
     /// The names that [`Types::from_names`] takes.

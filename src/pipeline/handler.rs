@@ -26,6 +26,10 @@ backstop_capture::counters! {
         nmf_flows,
         /// Flows recognised as TLS.
         tls_flows,
+        /// Flows recognised as TDS.
+        tds_flows,
+        /// Flows recognised as PostgreSQL.
+        pgsql_flows,
         /// Flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -435,6 +439,8 @@ impl Sink for FlowSink<'_, '_> {
             match app_proto {
                 AppProto::Nmf => self.handler.counters.nmf_flows += 1,
                 AppProto::Tls => self.handler.counters.tls_flows += 1,
+                AppProto::Tds => self.handler.counters.tds_flows += 1,
+                AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }
