@@ -8,6 +8,7 @@ pub mod contract;
 pub mod cursor;
 pub mod driver;
 mod registry;
+pub mod sql;
 #[doc(hidden)]
 pub mod testing;
 

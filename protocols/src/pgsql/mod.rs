@@ -25,7 +25,6 @@ mod frontend;
 mod message;
 mod parser;
 mod queue;
-mod redact;
 mod resync;
 mod server;
 mod session;
@@ -37,7 +36,7 @@ mod transaction;
 pub use anomaly::is_violation;
 pub use backend::{Authentication, Report};
 pub use frontend::Parameter;
-pub use redact::redact;
+pub use crate::sql::redact;
 pub use session::{Encryption, Login, Session, Status};
 pub use transaction::{Copied, Copy, Kind, Reply, Request, Stage, Startup, Transaction};
 

@@ -4,7 +4,7 @@ use backstop_types::Fields;
 
 use super::backend::Report;
 use super::frontend::Parameter;
-use super::redact::redact;
+use crate::sql::redact;
 use super::session::Session;
 pub use crate::nmf::Stage;
 

@@ -10,9 +10,10 @@ use super::request::{Parameter, Statement};
 use super::text;
 use super::transaction::{Request, Session, Transaction};
 use super::value::Value;
+use crate::sql::{is_secret_name, redact};
 
-/// Bytes of one text in a record.
-const MAX_TEXT: usize = 8 * 1024;
+/// Bytes of one text in the facts; what is written has a cap of its own.
+const MAX_TEXT: usize = 64 * 1024;
 /// Bytes of one parameter in a record.
 const MAX_PARAMETER: usize = 1_024;
 /// Statements, and parameters of one, in a record.
@@ -121,13 +122,13 @@ fn of_statement(statement: &Statement) -> Fields {
     let mut truncated = statement.truncated;
     if let Some(text) = &statement.text {
         truncated |= text.len() > MAX_TEXT;
-        fields.set("text", text::head(text, MAX_TEXT).to_owned());
+        fields.set("text", redact(text::head(text, MAX_TEXT)).into_owned());
     }
     fields.set_some("procedure", statement.procedure.clone());
     fields.set_some("procedure_id", statement.procedure_id);
     if !statement.parameters.is_empty() {
         truncated |= statement.parameters.len() > MAX_LISTED;
-        let listed = statement.parameters.iter().take(MAX_LISTED).map(|each| Fact::Object(of_parameter(each)));
+        let listed = statement.parameters.iter().take(MAX_LISTED).map(|each| Fact::Object(of_parameter(statement, each)));
         fields.set("parameters", listed.collect::<Vec<_>>());
     }
     set_flag(&mut fields, "prepared", statement.prepared);
@@ -135,17 +136,22 @@ fn of_statement(statement: &Statement) -> Fields {
     fields
 }
 
-fn of_parameter(parameter: &Parameter) -> Fields {
+/// What is the statement's text already has no value of its own.
+fn of_parameter(statement: &Statement, parameter: &Parameter) -> Fields {
     let mut fields = Fields::new();
     fields.set_some("name", parameter.name.clone());
     fields.set("type", parameter.type_name);
     set_flag(&mut fields, "output", parameter.output);
+    if parameter.name.as_deref().is_some_and(is_secret_name) {
+        return fields.with("value", "***");
+    }
     let value = match &parameter.value {
+        Value::Text { text, .. } if statement.text.as_ref() == Some(text) => return fields,
         Value::Null => return fields,
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
         Value::Scalar(text) => text.clone(),
-        Value::Text { text, .. } => text::head(text, MAX_PARAMETER).to_owned(),
+        Value::Text { text, .. } => redact(text::head(text, MAX_PARAMETER)).into_owned(),
         Value::Binary { len, .. } => format!("{len} bytes"),
         Value::Table { name, columns, rows } => format!("{name}: {rows} rows of {columns} columns"),
     };
