@@ -18,7 +18,10 @@ use serde::Deserialize;
 
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
-use self::sections::{CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection};
+use self::sections::{
+    CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection, SqlSection,
+};
+use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
 use crate::pipeline::settings::Settings;
 
@@ -52,6 +55,7 @@ pub struct Config {
     tcp: TcpSection,
     parser: ParserSection,
     scan: ScanSection,
+    sql: SqlSection,
 }
 
 /// One output.
@@ -140,6 +144,8 @@ impl Config {
             Some(types) => types.iter().map(|name| name.0).collect(),
             None => Types::known(),
         };
+        let mut sql = SqlSettings::default();
+        self.sql.apply(&mut sql);
         EveSettings {
             // Names were checked when they were read.
             types: Types::from_names(names, self.eve.strict).unwrap_or_default(),
@@ -147,6 +153,7 @@ impl Config {
             interface: None,
             files: Vec::new(),
             max_payload: self.eve.max_payload.map_or(MAX_PAYLOAD, |size| size.0),
+            sql,
         }
     }
 
@@ -218,6 +225,7 @@ fn keys() -> Vec<String> {
         .chain(section("flow", FlowSection::KEYS))
         .chain(section("parser", ParserSection::KEYS))
         .chain(section("scan", ScanSection::KEYS))
+        .chain(section("sql", SqlSection::KEYS))
         .collect()
 }
 

@@ -10,15 +10,16 @@ use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
 use super::human::{Count, Size, Span};
+use crate::eve::sql::SqlSettings;
 
 /// Declares a table of the file and how it changes the settings of a crate.
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident for $target:ty { $($key:ident : $kind:ty),* $(,)? } $(with { $($own:ident : $own_kind:ty),* $(,)? })?) => {
+    ($(#[$doc:meta])* $name:ident for $target:ty { $($(#[$attr:meta])* $key:ident : $kind:ty),* $(,)? } $(with { $($own:ident : $own_kind:ty),* $(,)? })?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $($key: Option<$kind>,)*
+            $($(#[$attr])* $key: Option<$kind>,)*
             $($(pub $own: Option<$own_kind>,)*)?
         }
 
@@ -69,6 +70,13 @@ section! {
     ParserSection for Limits {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count,
+    }
+}
+section! {
+    /// `[sql]`
+    SqlSection for SqlSettings {
+        #[serde(alias = "max-statement")] max_statement: Size,
+        #[serde(alias = "mask-literals")] mask_literals: bool,
     }
 }
 section! {

@@ -9,6 +9,7 @@ mod community_id;
 pub mod flow;
 pub mod protocol;
 pub mod sensor_stats;
+pub mod sql;
 pub mod stats;
 pub mod time;
 mod value;
@@ -29,6 +30,8 @@ pub struct EveSettings {
     pub files: Vec<String>,
     /// Bytes of `payload_printable`.
     pub max_payload: usize,
+    /// How much of SQL is written.
+    pub sql: sql::SqlSettings,
 }
 
 /// Event types that are written.

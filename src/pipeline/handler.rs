@@ -36,6 +36,10 @@ backstop_capture::counters! {
         transactions,
         /// TLS sessions recorded.
         tls_transactions,
+        /// PostgreSQL startups and requests recorded.
+        pgsql_transactions,
+        /// Records whose SQL was cut.
+        statements_cut,
         /// Protocol violations and lost syncs.
         anomalies,
         /// Anomalies not written because their flow had written enough.
@@ -351,7 +355,9 @@ impl StreamHandler for Handler<'_> {
     }
 
     fn is_precious(&self, app: &App) -> bool {
-        app.0.as_deref().is_some_and(|state| state.alerted || state.app_proto == Some(AppProto::Nmf))
+        app.0.as_deref().is_some_and(|state| {
+            state.alerted || matches!(state.app_proto, Some(AppProto::Nmf | AppProto::Tds | AppProto::Pgsql))
+        })
     }
 }
 
@@ -383,12 +389,18 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         if transaction.is_record() {
             self.state.transactions += 1;
-            if transaction.app_proto() == AppProto::Tls {
-                self.handler.counters.tls_transactions += 1;
-                self.state.encrypted = true;
+            match transaction.app_proto() {
+                AppProto::Tls => {
+                    self.handler.counters.tls_transactions += 1;
+                    self.state.encrypted = true;
+                }
+                AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
+                _ => {}
             }
             let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto };
-            self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
+            let mut cut = false;
+            self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
+            self.handler.counters.statements_cut += u64::from(cut);
         }
     }
 

@@ -23,7 +23,7 @@ static SURICATA: LazyLock<Option<Validator>> = LazyLock::new(|| {
 });
 
 /// Event types that only we have.
-const OWN: [&str; 3] = ["nmf", "veeam", "sensor_stats"];
+const OWN: [&str; 4] = ["nmf", "tds", "veeam", "sensor_stats"];
 
 fn assert_fits(validator: &Validator, record: &Value, whose: &str) {
     let errors: Vec<String> = validator.iter_errors(record).map(|error| format!("{}: {error}", error.instance_path())).collect();

@@ -33,10 +33,10 @@ mod statement;
 mod tests;
 mod transaction;
 
+pub use crate::sql::redact;
 pub use anomaly::is_violation;
 pub use backend::{Authentication, Report};
 pub use frontend::Parameter;
-pub use crate::sql::redact;
 pub use session::{Encryption, Login, Session, Status};
 pub use transaction::{Copied, Copy, Kind, Reply, Request, Stage, Startup, Transaction};
 

@@ -4,9 +4,9 @@ use backstop_types::Fields;
 
 use super::backend::Report;
 use super::frontend::Parameter;
-use crate::sql::redact;
 use super::session::Session;
 pub use crate::nmf::Stage;
+use crate::sql::redact;
 
 /// The startup of a session, or one request in it.
 #[derive(Clone, Copy, Debug)]

@@ -156,10 +156,22 @@ mod tests {
     #[test]
     fn literals_lose_their_data_and_statements_keep_their_shape() {
         for (dialect, text, expected) in [
-            (Dialect::TransactSql, "SELECT a1 FROM t2 WHERE b = N'x''y' AND c > 12.5e3", "SELECT a1 FROM t2 WHERE b = N'?' AND c > ?"),
+            (
+                Dialect::TransactSql,
+                "SELECT a1 FROM t2 WHERE b = N'x''y' AND c > 12.5e3",
+                "SELECT a1 FROM t2 WHERE b = N'?' AND c > ?",
+            ),
             (Dialect::TransactSql, "EXEC sp_executesql @p1, N'', -0x1F", "EXEC sp_executesql @p1, N'', -?"),
-            (Dialect::TransactSql, "SELECT [it's] FROM \"a b\" -- it's\n, 'x' /* 'y' /* */ ' */ , 'z", "SELECT [it's] FROM \"?\" -- it's\n, '?' /* 'y' /* */ ' */ , '?"),
-            (Dialect::Postgres, "SELECT \"it's\", a[1] FROM t WHERE b = $1 AND c = E'x\\'y' || $q$z$q$", "SELECT \"it's\", a[?] FROM t WHERE b = $1 AND c = E'?' || $q$?$q$"),
+            (
+                Dialect::TransactSql,
+                "SELECT [it's] FROM \"a b\" -- it's\n, 'x' /* 'y' /* */ ' */ , 'z",
+                "SELECT [it's] FROM \"?\" -- it's\n, '?' /* 'y' /* */ ' */ , '?",
+            ),
+            (
+                Dialect::Postgres,
+                "SELECT \"it's\", a[1] FROM t WHERE b = $1 AND c = E'x\\'y' || $q$z$q$",
+                "SELECT \"it's\", a[?] FROM t WHERE b = $1 AND c = E'?' || $q$?$q$",
+            ),
             (Dialect::Postgres, "SELECT ARRAY['a'], $$x", "SELECT ARRAY['?'], $$?"),
             (Dialect::Postgres, "SELECT 'é', é1, .5, E'\\", "SELECT '?', é1, ?, E'?"),
             (Dialect::Postgres, "", ""),
@@ -170,7 +182,8 @@ mod tests {
 
     #[test]
     fn no_digit_or_letter_of_a_literal_stays_wherever_the_text_is_cut() {
-        let text = "SELECT x FROM t WHERE a = 'SECRET' AND b IN (N'SECRET', 'it''SECRET', 0x5EC4E7, 53C837) -- no\n AND c = 'SECRET'";
+        let text =
+            "SELECT x FROM t WHERE a = 'SECRET' AND b IN (N'SECRET', 'it''SECRET', 0x5EC4E7, 53C837) -- no\n AND c = 'SECRET'";
         for end in 0..=text.len() {
             let masked = mask_literals(text.get(..end).unwrap(), Dialect::TransactSql);
             assert!(!masked.contains("SEC") && !masked.contains("5E") && !masked.contains("53"), "{masked}");

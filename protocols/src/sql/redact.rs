@@ -146,7 +146,8 @@ fn arguments(bytes: &[u8], from: usize, first: usize) -> (Vec<(usize, usize)>, u
     for number in 0..MAX_ARGUMENTS {
         at = blanks(bytes, at);
         let name = bytes.get(at..).unwrap_or_default();
-        let len = name.iter().take_while(|byte| matches!(byte, b'@' | b'_' | b'$' | b'#') || byte.is_ascii_alphanumeric()).count();
+        let len =
+            name.iter().take_while(|byte| matches!(byte, b'@' | b'_' | b'$' | b'#') || byte.is_ascii_alphanumeric()).count();
         let mut wanted = number >= first;
         let behind = blanks(bytes, at + len);
         if byte(at) == Some(b'@') && byte(behind) == Some(b'=') {
@@ -186,7 +187,10 @@ mod tests {
             ("UPDATE c SET \"password\" = 'p' WHERE 1=1", "UPDATE c SET \"password\" = '***' WHERE 1=1"),
             ("ALTER ROLE a PASSWORD 'é", "ALTER ROLE a PASSWORD '***"),
             ("ALTER ROLE a PASSWORD E'\\é", "ALTER ROLE a PASSWORD E'***"),
-            ("CREATE LOGIN b WITH PASSWORD = N'x''y', CHECK_POLICY=OFF", "CREATE LOGIN b WITH PASSWORD = N'***', CHECK_POLICY=OFF"),
+            (
+                "CREATE LOGIN b WITH PASSWORD = N'x''y', CHECK_POLICY=OFF",
+                "CREATE LOGIN b WITH PASSWORD = N'***', CHECK_POLICY=OFF",
+            ),
             ("CREATE LOGIN b WITH PASSWORD=0x0200AB HASHED", "CREATE LOGIN b WITH PASSWORD=*** HASHED"),
             ("UPDATE c SET [password]=N'x'", "UPDATE c SET [password]=N'***'"),
             ("OPENROWSET('SQLNCLI','Server=a;UID=sa;PWD=x y;','q')", "OPENROWSET('SQLNCLI','Server=a;UID=sa;PWD=*** y;','q')"),
@@ -222,7 +226,9 @@ mod tests {
     #[test]
     fn texts_made_to_be_slow_are_not() {
         let start = std::time::Instant::now();
-        for unit in ["password", "password ", "password$a$ ", "password='", "password=", "sp_addlogin", "sp_password'a',", "pwd\"", "s"] {
+        for unit in
+            ["password", "password ", "password$a$ ", "password='", "password=", "sp_addlogin", "sp_password'a',", "pwd\"", "s"]
+        {
             let text = unit.repeat(400_000 / unit.len());
             assert!(redact(&text).len() <= 2 * text.len());
         }
