@@ -146,6 +146,18 @@ pub trait Sink {
     fn plaintext_gap(&mut self, _direction: Direction, _len: Option<u64>) {}
     /// The wrapping protocol says that its sender has ended this direction; the stream itself may go on.
     fn plaintext_end(&mut self, _direction: Direction) {}
+    /// Bytes that a parser unwrapped and reads itself: they go outwards as those of [`Sink::plaintext`] do, and to no layer.
+    fn unwrapped(&mut self, direction: Direction, bytes: &[u8]) {
+        self.plaintext(direction, bytes);
+    }
+    /// The same for [`Sink::plaintext_gap`].
+    fn unwrapped_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.plaintext_gap(direction, len);
+    }
+    /// The same for [`Sink::plaintext_end`].
+    fn unwrapped_end(&mut self, direction: Direction) {
+        self.plaintext_end(direction);
+    }
     /// The flow's protocol is now known for sure (both sides, or one side beyond doubt). What a layer says
     /// that is wrapped around one that is known already goes no further: the innermost names the flow.
     fn confirmed(&mut self, app_proto: AppProto);
@@ -184,6 +196,11 @@ pub trait Parser: Send {
 
     /// No keys will come: what is left to say is said now. Called a second time as [`Parser::poll`] is.
     fn stop_waiting(&mut self, _out: &mut dyn Sink) {}
+
+    /// What stands on the stream from here on is ciphertext that it sees itself, without a layer around it.
+    fn is_ciphertext(&self) -> bool {
+        false
+    }
 
     /// Bytes it holds of its own, beside those that were not consumed.
     fn held(&self) -> usize {

@@ -119,7 +119,10 @@ impl Driver {
     /// What the outermost layer carries is ciphertext: the raw stream says nothing.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.layers.first().is_some_and(|layer| layer.app_proto == Some(AppProto::Tls))
+        self.layers.first().is_some_and(|layer| {
+            let by_parser = matches!(&layer.state, State::Parsing(parser) if parser.is_ciphertext());
+            layer.app_proto == Some(AppProto::Tls) || by_parser
+        })
     }
 
     /// Still looking at the first bytes.
@@ -663,6 +666,18 @@ impl Sink for LayerSink<'_> {
 
     fn plaintext_end(&mut self, direction: Direction) {
         self.plain.runs.push(Run::End(direction));
+    }
+
+    fn unwrapped(&mut self, direction: Direction, bytes: &[u8]) {
+        self.outer.plaintext(direction, bytes);
+    }
+
+    fn unwrapped_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.outer.plaintext_gap(direction, len);
+    }
+
+    fn unwrapped_end(&mut self, direction: Direction) {
+        self.outer.plaintext_end(direction);
     }
 
     fn confirmed(&mut self, app_proto: AppProto) {

@@ -264,7 +264,7 @@ impl StreamHandler for Handler<'_> {
             state.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.
-        let scanning = if state.encrypted && state.driver.is_some() {
+        let scanning = if state.encrypted && state.driver.as_ref().is_some_and(|driver| driver.is_encrypted()) {
             state.scans.get(direction).interest() == ScanInterest::More
         } else {
             self.scan(flow, state, direction, offset, bytes, cause)

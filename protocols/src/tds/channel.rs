@@ -141,7 +141,8 @@ impl Channel {
                 self.message_ends(conn, direction, true, out);
                 self.lanes.get_mut(direction).message = Message::Pass;
             }
-            Message::None | Message::Handshake | Message::Pass => {}
+            Message::Handshake => conn.lost_handshake(direction, len as u64, out),
+            Message::None | Message::Pass => {}
         }
         self.packet_ends(conn, direction, out);
         true
@@ -266,7 +267,7 @@ impl Channel {
                 }
             }
             Message::Reply(walker) => walker.feed(payload, lane.ends.then_some(lane.left)),
-            Message::Handshake => conn.handshake(direction, payload),
+            Message::Handshake => conn.handshake(direction, payload, out),
             Message::None | Message::Pass => {}
         }
     }

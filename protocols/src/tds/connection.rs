@@ -8,8 +8,9 @@ use super::login::Login;
 use super::prelogin::{self, Encryption, Prelogin};
 use super::reply::Reply;
 use super::transaction::{Session, Transaction};
+use super::tunnel::Tunnel;
 use super::types::Dialect;
-use crate::contract::{Anomaly, Limits, Sink};
+use crate::contract::{Anomaly, Limits, Sink, Surroundings};
 use crate::registry::AppProto;
 
 /// The version that a number stands for (2.2.6.4, 2.2.7.14). Clients and servers write that of 7.0 and 7.1 differently.
@@ -31,12 +32,19 @@ pub const fn dialect_of(version: u32) -> Dialect {
     Dialect { wide: !old, collation: !matches!(version, 0x7000_0000 | 0x0700_0000), encryption: false }
 }
 
+/// A gap of a length that nobody knows: longer than any packet or record.
+pub const UNKNOWN_GAP: u64 = 1 << 40;
+
 /// TLS records in a stream that is cut into pieces: counted by their headers.
 #[derive(Debug, Default)]
 pub struct Records {
     header: Vec<u8>,
     left: usize,
     pub begun: bool,
+    /// The record at hand is application data (RFC 5246 §6.2.1).
+    in_data: bool,
+    /// A record of application data went by, all of it.
+    pub data: bool,
 }
 
 impl Records {
@@ -48,13 +56,15 @@ impl Records {
             if self.left > 0 {
                 let len = self.left.min(bytes.len());
                 self.left -= len;
+                self.data |= self.in_data && self.left == 0;
                 bytes = bytes.get(len..).unwrap_or_default();
                 continue;
             }
             let (head, rest) = bytes.split_at_checked(5 - self.header.len()).unwrap_or((bytes, &[]));
             self.header.extend_from_slice(head);
             bytes = rest;
-            if let &[_, _, _, high, low] = self.header.as_slice() {
+            if let &[kind, _, _, high, low] = self.header.as_slice() {
+                self.in_data = kind == 0x17;
                 self.left = usize::from(u16::from_be_bytes([high, low]));
                 self.header.clear();
                 records += 1;
@@ -66,6 +76,11 @@ impl Records {
 
 /// A connection.
 pub struct Connection {
+    around: Surroundings,
+    /// TLS, once it began.
+    pub tunnel: Option<Box<Tunnel>>,
+    /// What is read came out of TLS.
+    pub inside: bool,
     pub limits: Limits,
     pub session: Session,
     /// What the client said in LOGIN7.
@@ -96,8 +111,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(around: &Surroundings) -> Self {
+        let limits = &around.limits;
         Self {
+            around: around.clone(),
+            tunnel: None,
+            inside: false,
             limits: *limits,
             session: Session::default(),
             login: None,
@@ -169,8 +188,31 @@ impl Connection {
     }
 
     /// A piece of the handshake inside PRELOGIN packets.
-    pub fn handshake(&mut self, direction: Direction, bytes: &[u8]) {
+    pub fn handshake(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
         self.session.handshake_records += self.handshake.get_mut(direction).feed(bytes);
+        // Inside TLS there is no second one.
+        if !self.inside {
+            self.tunnel(out).data(direction, bytes, out);
+        }
+    }
+
+    /// A part of the handshake is missing.
+    pub fn lost_handshake(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) {
+        if let Some(tunnel) = self.tunnel.as_mut().filter(|_| !self.inside) {
+            tunnel.gap(direction, len, out);
+        }
+    }
+
+    /// The TLS session, which begins with the first call; behind a gap, in its middle.
+    pub fn tunnel(&mut self, out: &mut dyn Sink) -> &mut Tunnel {
+        let (around, lossy) = (&self.around, self.lossy);
+        self.tunnel.get_or_insert_with(|| {
+            let mut tunnel = Box::new(Tunnel::new(around));
+            for direction in Direction::BOTH.into_iter().filter(|_| lossy) {
+                tunnel.gap(direction, UNKNOWN_GAP, out);
+            }
+            tunnel
+        })
     }
 
     /// TLS was begun inside PRELOGIN packets, in either direction.

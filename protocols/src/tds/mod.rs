@@ -10,16 +10,13 @@
 //! are told apart. A request is kept up to `Limits::max_message`; of a longer one the head is told. Replies are walked and
 //! never kept; rows are stepped over.
 //!
-//! Encryption ([MS-TDS] 2.2.6.5): the TLS handshake is the payload of PRELOGIN packets (type 0x12), in both directions; its
-//! records are counted here and given to nobody. Behind it TLS records stand on the stream themselves:
-//! - full: this parser answers `Wrap { within: Tls }` at the first of them, in the direction that comes first, and goes on with
-//!   what TLS unwraps; the other direction is passed over (see `parser`);
-//! - login only: the records up to the next packet are LOGIN7, and are passed over; all else is in the clear.
+//! Encryption ([MS-TDS] 2.2.6.5): the TLS handshake is the payload of PRELOGIN packets (type 0x12), in both directions. Behind
+//! it TLS records stand on the stream themselves:
+//! - full: all that follows is TLS;
+//! - login only: the records up to the next packet are LOGIN7, and all else is in the clear.
 //!
-//! Decryption with keys would need the handshake too: the payloads of type 0x12, without headers, must reach the TLS layer in
-//! front of the records, in both directions, before the `Wrap`. For a login only, the TLS layer must give a direction back
-//! after the record that ends LOGIN7.
-//! TDS 8.0 begins with TLS (ALPN `tds/8.0`) and is seen as that; inside, there is no second handshake.
+//! Both parts go to one TLS session (see `tunnel`); with keys what it unwraps is read here, as if it had stood on the stream.
+//! TDS 8.0 begins with TLS (ALPN `tds/8.0`) and is seen as that; with keys the PRELOGIN inside is recognised.
 //!
 //! Known limits: ALTMETADATA, ALTROW and DATACLASSIFICATION end the walk of a reply, as do rows without column data
 //! (`fNoMetaData`); behind them only the last DONE is read. Rows of a bulk load and of a table parameter are not kept.
@@ -30,6 +27,7 @@ mod connection;
 mod exchange;
 mod fields;
 mod handles;
+mod inside;
 mod login;
 mod ntlm;
 mod packet;
@@ -46,6 +44,7 @@ mod tests;
 mod text;
 mod tokens;
 mod transaction;
+mod tunnel;
 mod types;
 mod value;
 
@@ -66,5 +65,5 @@ pub static PROTOCOL: Protocol = Protocol {
     app_proto: AppProto::Tds,
     name: "tds",
     probe: resync::probe,
-    parser: |around| Box::new(parser::TdsParser::new(&around.limits)),
+    parser: |around| Box::new(parser::TdsParser::new(around)),
 };

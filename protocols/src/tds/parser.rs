@@ -3,19 +3,20 @@
 //! ```text
 //! stream = *( packet / SMP-header [packet] / TLS-record )
 //! ```
-//! The first byte tells which of them begins; no packet type is the first byte of another.
+//! The first byte tells which of them begins; no packet type is the first byte of another. What TLS unwraps (see `inside`) is
+//! such a stream again, without records.
 
 use std::collections::BTreeMap;
 
 use backstop_types::{Direction, PerDirection};
 
 use super::channel::{BadHeader, Channel};
-use super::connection::Connection;
+use super::connection::{Connection, Records};
 use super::packet::{HEADER, is_tls};
 use super::prelogin::Encryption;
 use super::resync::{self, Expected, Search};
 use super::{anomaly, smp};
-use crate::contract::{Advance, Limits, ParseError, Parser, Sink};
+use crate::contract::{Advance, ParseError, Parser, Sink, Surroundings};
 use crate::registry::AppProto;
 
 /// Multiplexed sessions that are followed at a time.
@@ -23,6 +24,8 @@ const MAX_SESSIONS: usize = 32;
 /// The header of a TLS record, and the longest fragment (RFC 5246 §6.2.3).
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: u16 = (1 << 14) + 2048;
+/// Application data (RFC 5246 §6.2.1).
+const DATA: u8 = 0x17;
 
 /// What is read in a direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,37 +41,53 @@ enum Frame {
     Lost,
 }
 
+/// What the stream itself is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Wire {
+    /// What is read.
+    #[default]
+    Clear,
+    /// So many bytes of a TLS record.
+    Record(usize),
+    /// TLS from here on.
+    Tls,
+}
+
 #[derive(Default)]
-struct Lane {
+pub(super) struct Lane {
     frame: Frame,
     /// A packet that a search believed: if none follows it, the search was wrong.
     trial: bool,
-    /// TLS is around this direction.
-    wrapped: bool,
-    closed: bool,
+    wire: Wire,
+    /// TLS records on the stream.
+    records: Records,
+    pub(super) closed: bool,
+    /// Unwrapped bytes that are too few by themselves: less than a header.
+    pub(super) rest: Vec<u8>,
+    /// Unwrapped bytes to pass over.
+    pub(super) skip: u64,
 }
 
 /// One step through a stream.
-enum Step {
+pub(super) enum Step {
     Used(usize),
     Need(usize),
     Skip { used: usize, len: u64 },
-    Wrap,
 }
 
 /// Parses one connection.
 pub struct TdsParser {
-    conn: Connection,
-    main: Channel,
+    pub(super) conn: Connection,
+    pub(super) main: Channel,
     sessions: BTreeMap<u16, Channel>,
-    lanes: PerDirection<Lane>,
+    pub(super) lanes: PerDirection<Lane>,
     multiplexed: bool,
 }
 
 impl TdsParser {
-    pub fn new(limits: &Limits) -> Self {
+    pub fn new(around: &Surroundings) -> Self {
         Self {
-            conn: Connection::new(limits),
+            conn: Connection::new(around),
             main: Channel::default(),
             sessions: BTreeMap::new(),
             lanes: PerDirection::default(),
@@ -76,14 +95,14 @@ impl TdsParser {
         }
     }
 
-    fn step(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
+    pub(super) fn step(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
         match self.lanes.get(direction).frame {
             Frame::Lost => Ok(self.search(direction, bytes, out)),
             Frame::Smp { sid, left } => Ok(self.session_bytes(direction, sid, left, bytes, out)),
             Frame::Packet => self.packet(direction, bytes, out),
             Frame::Boundary => match bytes.first() {
                 Some(&smp::SMID) => self.smp_header(direction, bytes, out),
-                Some(&first) if is_tls(first) && self.expects_tls(direction) => self.record(direction, bytes, out),
+                Some(&first) if is_tls(first) && self.expects_tls() => self.record(direction, bytes, out),
                 _ if bytes.len() < HEADER => Ok(Step::Need(HEADER)),
                 _ => {
                     self.lanes.get_mut(direction).frame = Frame::Packet;
@@ -94,13 +113,13 @@ impl TdsParser {
     }
 
     /// A TLS record may stand here (2.2.6.5): behind the handshake, or who knows.
-    fn expects_tls(&self, direction: Direction) -> bool {
+    const fn expects_tls(&self) -> bool {
         let known = self.conn.handshake_begun() || self.conn.lossy;
-        known && self.conn.session.encryption != Encryption::None && !self.lanes.get(direction).wrapped
+        known && !matches!(self.conn.session.encryption, Encryption::None) && !self.conn.inside
     }
 
-    /// A record behind the handshake. With full encryption the rest of the stream is TLS, and what it unwraps comes back to
-    /// this parser; a direction that is not wrapped is passed over record by record. With encryption of the login only it is LOGIN7, and packets in the clear follow.
+    /// A record behind the handshake. With full encryption the rest of the stream is TLS. With encryption of the login only it
+    /// is LOGIN7, and packets in the clear follow.
     fn record(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
         let Some(&[kind, major, minor, high, low]) = bytes.first_chunk::<RECORD_HEADER>() else {
             return Ok(Step::Need(RECORD_HEADER));
@@ -109,22 +128,59 @@ impl TdsParser {
         if major != 3 || minor > 4 || len > MAX_FRAGMENT {
             return self.bad(direction, anomaly::BAD_HEADER, out).map(|()| Step::Used(1));
         }
-        let data = kind == 0x17;
+        let data = kind == DATA;
         if data {
             self.conn.tell_session(out);
-            // The driver gives what follows a second `Wrap` in the same bytes back to this parser and not to the layer that is
-            // there already: until it does better, the second direction is passed over here.
-            let first = !self.lanes.get(direction.reverse()).wrapped;
-            if self.conn.session.encryption == Encryption::Full && first {
-                self.lanes.get_mut(direction).wrapped = true;
-                return Ok(Step::Wrap);
-            }
-            if self.conn.client == Some(direction) && self.conn.awaits_login() {
-                self.main.exchanges.login(&mut self.conn, None, out);
-            }
         }
-        self.conn.session.tls_records += 1;
-        Ok(Step::Skip { used: RECORD_HEADER, len: u64::from(len) })
+        let full = data && self.conn.session.encryption == Encryption::Full;
+        self.lanes.get_mut(direction).wire = if full { Wire::Tls } else { Wire::Record(RECORD_HEADER + usize::from(len)) };
+        Ok(Step::Used(0))
+    }
+
+    /// Bytes of TLS; how many of them.
+    fn sealed(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> usize {
+        let lane = self.lanes.get_mut(direction);
+        let bytes = match lane.wire {
+            Wire::Record(left) => bytes.get(..left).unwrap_or(bytes),
+            Wire::Clear | Wire::Tls => bytes,
+        };
+        self.conn.session.tls_records += lane.records.feed(bytes);
+        self.conn.tunnel(out).data(direction, bytes, out);
+        self.unwrapped(out);
+        if let Wire::Record(left) = self.lanes.get(direction).wire {
+            let left = left - bytes.len();
+            self.lanes.get_mut(direction).wire = if left > 0 { Wire::Record(left) } else { Wire::Clear };
+            if left == 0 {
+                self.record_ends(direction, out);
+            }
+        } else {
+            self.hidden_login(direction, out);
+        }
+        bytes.len()
+    }
+
+    /// Behind a record a packet in the clear may stand.
+    fn record_ends(&mut self, direction: Direction, out: &mut dyn Sink) {
+        if self.lanes.get(direction).frame == Frame::Boundary && self.lanes.get(direction).rest.is_empty() {
+            self.hidden_login(direction, out);
+        }
+    }
+
+    /// The client's first data in TLS is LOGIN7. Where it stays closed, it is told as that; keys that may still come are waited
+    /// for only where all that follows waits, too.
+    pub(super) fn hidden_login(&mut self, direction: Direction, out: &mut dyn Sink) {
+        let full = self.lanes.get(direction).wire == Wire::Tls;
+        let waits = full && self.conn.tunnel.as_ref().is_some_and(|tunnel| tunnel.is_waiting());
+        let begun = self.lanes.get(direction).records.data;
+        if begun && self.conn.client == Some(direction) && self.conn.awaits_login() && !waits && self.at_rest(direction) {
+            self.main.exchanges.login(&mut self.conn, None, out);
+        }
+    }
+
+    /// Nothing is half read.
+    fn at_rest(&self, direction: Direction) -> bool {
+        let lane = self.lanes.get(direction);
+        lane.frame == Frame::Boundary && lane.rest.is_empty() && lane.skip == 0
     }
 
     fn packet(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
@@ -245,7 +301,7 @@ impl TdsParser {
         Ok(())
     }
 
-    fn lose(&mut self, direction: Direction, out: &mut dyn Sink) {
+    pub(super) fn lose(&mut self, direction: Direction, out: &mut dyn Sink) {
         self.conn.lossy = true;
         self.main.lose(&mut self.conn, direction, out);
         for session in self.sessions.values_mut() {
@@ -259,9 +315,11 @@ impl TdsParser {
     }
 
     fn search(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
-        // Nothing in TLS looks like a packet, but by accident.
-        if self.conn.session.encryption == Encryption::Full && !self.lanes.get(direction).wrapped {
-            return Step::Used(bytes.len());
+        // Nothing in TLS looks like a packet, but by accident; it finds its place itself.
+        if self.conn.session.encryption == Encryption::Full && self.conn.handshake_begun() && !self.conn.inside {
+            let lane = self.lanes.get_mut(direction);
+            (lane.wire, lane.frame) = (Wire::Tls, Frame::Boundary);
+            return Step::Used(0);
         }
         let expected = Expected {
             from_client: self.conn.client.map(|client| client == direction),
@@ -286,24 +344,9 @@ impl TdsParser {
     }
 }
 
-impl Parser for TdsParser {
-    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
-        let mut consumed = 0;
-        loop {
-            let rest = bytes.get(consumed..).unwrap_or_default();
-            if rest.is_empty() {
-                return Ok(Advance::Consumed);
-            }
-            match self.step(direction, rest, out).map_err(|error| ParseError { offset: consumed, ..error })? {
-                Step::Used(used) => consumed += used,
-                Step::Need(need) => return Ok(Advance::Need { consumed, need }),
-                Step::Skip { used, len } => return Ok(Advance::Skip { consumed: consumed + used, len }),
-                Step::Wrap => return Ok(Advance::Wrap { consumed, within: Some(AppProto::Tls) }),
-            }
-        }
-    }
-
-    fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+impl TdsParser {
+    /// Bytes are missing in what is read: of the stream itself, or of what TLS unwrapped.
+    pub(super) fn missing(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) -> Advance {
         self.conn.lossy = true;
         let lane = self.lanes.get_mut(direction);
         let kept = match lane.frame {
@@ -316,35 +359,109 @@ impl Parser for TdsParser {
                     // Where the next packet of this session begins, the next SMP packet tells.
                     if !kept && left > 0 {
                         lane.frame = Frame::Boundary;
-                        return Ok(Advance::Skip { consumed: 0, len: u64::from(left) });
+                        return Advance::Skip { consumed: 0, len: u64::from(left) };
                     }
                 }
-                return Ok(Advance::Consumed);
+                return Advance::Consumed;
             }
             Frame::Smp { .. } | Frame::Boundary => false,
-            Frame::Lost => return Ok(Advance::Consumed),
+            Frame::Lost => return Advance::Consumed,
         };
         if kept {
             self.boundary(direction);
         } else {
+            self.conn.lost_handshake(direction, len, out);
             self.lose(direction, out);
+        }
+        Advance::Consumed
+    }
+
+    /// No more of a direction will be read.
+    pub(super) fn over(&mut self, direction: Direction, out: &mut dyn Sink) {
+        self.main.close(&mut self.conn, direction, out);
+        for session in self.sessions.values_mut() {
+            session.close(&mut self.conn, direction, out);
+        }
+        if self.lanes.to_server.closed && self.lanes.to_client.closed {
+            self.conn.tell_session(out);
+        }
+    }
+}
+
+impl Parser for TdsParser {
+    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        let mut consumed = 0;
+        loop {
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            if rest.is_empty() {
+                return Ok(Advance::Consumed);
+            }
+            if self.lanes.get(direction).wire != Wire::Clear {
+                consumed += self.sealed(direction, rest, out);
+                continue;
+            }
+            let step = self.step(direction, rest, out).map_err(|error| ParseError { offset: consumed, ..error })?;
+            // A handshake may have ended with more than that.
+            self.unwrapped(out);
+            match step {
+                Step::Used(used) => consumed += used,
+                Step::Need(need) => return Ok(Advance::Need { consumed, need }),
+                Step::Skip { used, len } => return Ok(Advance::Skip { consumed: consumed + used, len }),
+            }
+        }
+    }
+
+    fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        let wire = self.lanes.get(direction).wire;
+        if wire == Wire::Clear {
+            return Ok(self.missing(direction, len, out));
+        }
+        self.conn.lossy = true;
+        self.conn.tunnel(out).gap(direction, len, out);
+        self.unwrapped(out);
+        if let Wire::Record(left) = wire {
+            let left = usize::try_from(len).ok().and_then(|len| left.checked_sub(len));
+            self.lanes.get_mut(direction).wire = left.filter(|&left| left > 0).map_or(Wire::Clear, Wire::Record);
+            match left {
+                Some(0) => self.record_ends(direction, out),
+                Some(_) => {}
+                None => self.lose(direction, out),
+            }
         }
         Ok(Advance::Consumed)
     }
 
     fn close(&mut self, direction: Direction, _left: &[u8], out: &mut dyn Sink) {
-        self.main.close(&mut self.conn, direction, out);
-        for session in self.sessions.values_mut() {
-            session.close(&mut self.conn, direction, out);
-        }
         self.lanes.get_mut(direction).closed = true;
-        if self.lanes.to_server.closed && self.lanes.to_client.closed {
-            self.conn.tell_session(out);
+        if let Some(tunnel) = &mut self.conn.tunnel {
+            tunnel.close(direction, out);
         }
+        self.unwrapped(out);
+        // What waits for keys is read before the end.
+        if !self.is_waiting() {
+            self.over(direction, out);
+        }
+    }
+
+    fn poll(&mut self, out: &mut dyn Sink) {
+        self.look_again(false, out);
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.conn.tunnel.as_ref().is_some_and(|tunnel| tunnel.is_waiting())
+    }
+
+    fn stop_waiting(&mut self, out: &mut dyn Sink) {
+        self.look_again(true, out);
+    }
+
+    fn is_ciphertext(&self) -> bool {
+        self.lanes.to_server.wire == Wire::Tls || self.lanes.to_client.wire == Wire::Tls
     }
 
     fn held(&self) -> usize {
         let channels = self.sessions.values().chain([&self.main]).map(Channel::held).sum::<usize>();
-        self.conn.held + self.conn.handles.held() + channels
+        let tunnel = self.conn.tunnel.as_ref().map_or(0, |tunnel| tunnel.held());
+        self.conn.held + self.conn.handles.held() + channels + tunnel
     }
 }

@@ -3,6 +3,7 @@
 mod captured;
 mod hostile;
 mod specified;
+mod tunnelled;
 
 use backstop_types::{Direction, Fields, Value as Fact};
 

@@ -145,13 +145,35 @@ fn tls_behind_request() -> Script {
 }
 
 #[test]
-#[ignore = "waits for the driver: what is left behind a second Wrap has to go to the layer in front, see `Driver::feed`"]
 fn tls_behind_a_request_is_read_as_tls() {
     let script = tls_behind_request();
     let recorder = crate::testing::run(&script);
     assert!(recorder.transactions().any(|(of, _)| of == AppProto::Tls));
     assert!(recorder.anomalies().is_empty());
     assert_every_segmentation_is_equal(&script);
+}
+
+/// SSLRequest, TLS, and inside it what the same conversation says in the clear.
+#[test]
+fn with_keys_the_inside_of_tls_is_the_same_session() {
+    for (name, clear) in [("pgsql_tls_credentials", "pgsql_credentials_0"), ("pgsql_tls_prepared", "pgsql_live_prepared")] {
+        let keys = crate::testing::fixture_keys(name).unwrap().unwrap();
+        let script = fixture(name).unwrap();
+        let recorder = crate::testing::run_with_keys(&script, Some(&keys));
+        assert!(recorder.anomalies().is_empty(), "{name}: {:?}", recorder.anomalies());
+        let told = |recorder: &crate::testing::Recorder| {
+            let told = recorder.transactions().filter(|(of, _)| *of == AppProto::Pgsql).map(|(_, fields)| {
+                let facts = ["request", "response"].map(|side| fields.get(side).cloned());
+                (facts, fields.get("tx_id").cloned())
+            });
+            told.collect::<Vec<_>>()
+        };
+        let inside: Vec<_> = told(&recorder).into_iter().map(|(facts, _)| facts).collect();
+        let clear: Vec<_> = told(&crate::testing::run(&fixture(clear).unwrap())).into_iter().map(|(facts, _)| facts).collect();
+        let request = inside.len() - clear.len();
+        assert!(request > 0 && clear.len() > 2, "{name}: the request for TLS is in front");
+        assert_eq!(inside[request..], clear, "{name}");
+    }
 }
 
 #[test]
