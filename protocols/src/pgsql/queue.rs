@@ -12,6 +12,9 @@ use crate::contract::Limits;
 /// Steps that are kept for each request that may wait: Bind, Describe, Sync and the like are small.
 const STEPS: usize = 8;
 
+/// Steps that are looked at for one message: a batch whose answers are out of order by more waits for its boundary.
+const MAX_LOOK: usize = 64;
+
 /// One thing the server has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -94,6 +97,10 @@ pub struct Queue {
     requests: usize,
     /// Of the steps, the boundaries.
     boundaries: usize,
+    /// Of these, Sync.
+    syncs: usize,
+    /// Of the steps, the ends of data.
+    copy_ends: usize,
     /// Bytes of the requests.
     bytes: usize,
     max_requests: usize,
@@ -106,6 +113,8 @@ impl Queue {
             steps: VecDeque::new(),
             requests: 0,
             boundaries: 0,
+            syncs: 0,
+            copy_ends: 0,
             bytes: 0,
             max_requests: limits.max_pending.max(1),
             max_bytes: limits.max_dictionary_bytes / 2,
@@ -138,6 +147,8 @@ impl Queue {
         self.bytes += pending.bytes;
         self.requests += usize::from(pending.request.is_some());
         self.boundaries += usize::from(pending.step.is_boundary());
+        self.syncs += usize::from(pending.step == Step::Sync);
+        self.copy_ends += usize::from(pending.step == Step::CopyEnd);
         self.steps.push_back(pending);
         self.requests <= self.max_requests
             && self.steps.len() <= self.max_requests.saturating_mul(STEPS)
@@ -154,6 +165,8 @@ impl Queue {
         self.bytes -= pending.bytes;
         self.requests -= usize::from(pending.request.is_some());
         self.boundaries -= usize::from(pending.step.is_boundary());
+        self.syncs -= usize::from(pending.step == Step::Sync);
+        self.copy_ends -= usize::from(pending.step == Step::CopyEnd);
     }
 
     /// Drops ends of data at the head: they belong to a COPY that is over.
@@ -165,12 +178,16 @@ impl Queue {
 
     /// Where the next step of this kind is, if it is in the batch at the head.
     pub fn position(&self, step: Step) -> Option<usize> {
-        self.steps.iter().take_while(|pending| !pending.step.is_boundary()).position(|pending| pending.step == step)
+        self.steps
+            .iter()
+            .take(MAX_LOOK)
+            .take_while(|pending| !pending.step.is_boundary())
+            .position(|pending| pending.step == step)
     }
 
     /// A statement is executed: the Parse of the same batch is not a request of its own.
     pub fn is_executed(&mut self, statement: &Statement) {
-        for pending in self.steps.iter_mut().rev().take_while(|pending| !pending.step.is_boundary()) {
+        for pending in self.steps.iter_mut().rev().take(MAX_LOOK).take_while(|pending| !pending.step.is_boundary()) {
             let parsed = pending.request.as_ref().and_then(|kept| kept.statement.as_ref());
             if pending.step == Step::Parse && parsed.is_some_and(|parsed| Arc::ptr_eq(&parsed.text, &statement.text)) {
                 self.bytes -= std::mem::take(&mut pending.bytes);
@@ -183,12 +200,17 @@ impl Queue {
 
     /// Where CopyData of the client is counted.
     pub fn copy_in(&mut self) -> Option<&mut Copied> {
-        let taker = self.steps.iter_mut().rev().find(|pending| matches!(pending.step, Step::Query | Step::Execute));
+        let taker =
+            self.steps.iter_mut().rev().take(MAX_LOOK).find(|pending| matches!(pending.step, Step::Query | Step::Execute));
         taker.and_then(|pending| pending.request.as_mut()).map(|kept| &mut kept.copy_in)
     }
 
     /// The server takes data. Sync between here and the end of the data is ignored by it (55.2.6). Whether that end was sent.
     pub fn copy_begins(&mut self) -> bool {
+        // Each walk through the steps takes some of them away.
+        if self.syncs == 0 && self.copy_ends == 0 {
+            return false;
+        }
         let end = self.steps.iter().position(|pending| pending.step == Step::CopyEnd);
         let mut at = 0;
         let mut ignored = 0;
@@ -200,6 +222,8 @@ impl Queue {
             keep
         });
         self.boundaries -= ignored;
+        self.syncs -= ignored;
+        self.copy_ends -= usize::from(end.is_some());
         end.is_some()
     }
 }

@@ -13,6 +13,7 @@ use super::request::{self, Kind};
 use super::tokens::{Fault, Walker};
 use super::{anomaly, login, rpc};
 use crate::contract::Sink;
+use crate::registry::AppProto;
 
 #[derive(Default)]
 enum Message {
@@ -45,6 +46,8 @@ struct Lane {
     left: usize,
     ends: bool,
     message: Message,
+    /// The rest of a long message goes by undecoded: told to be in step again at the next.
+    undecoded: bool,
 }
 
 /// Something else stands where a packet should begin.
@@ -56,12 +59,20 @@ pub struct BadHeader;
 pub struct Channel {
     lanes: PerDirection<Lane>,
     pub exchanges: Exchanges,
+    /// When it was last used, as its owner counts.
+    pub used: u64,
 }
 
 impl Channel {
     /// Between packets.
     pub const fn at_boundary(&self, direction: Direction) -> bool {
         self.lanes.get(direction).have == 0
+    }
+
+    /// Nothing is half read, and nothing waits.
+    pub fn is_idle(&self) -> bool {
+        let quiet = |lane: &Lane| lane.have == 0 && matches!(lane.message, Message::None);
+        quiet(&self.lanes.to_server) && quiet(&self.lanes.to_client) && self.exchanges.is_idle()
     }
 
     /// Bytes held by what walks replies; all else is counted in the connection.
@@ -218,6 +229,9 @@ impl Channel {
         out: &mut dyn Sink,
     ) {
         let kind = header.kind;
+        if std::mem::take(&mut self.lanes.get_mut(direction).undecoded) {
+            out.in_sync(AppProto::Tds, direction, true);
+        }
         if from_client && header.resets() {
             conn.reset();
         }
@@ -263,7 +277,10 @@ impl Channel {
                 if taken.len() < payload.len() {
                     conn.tell(direction, anomaly::MESSAGE_TOO_LONG, out);
                     self.message_ends(conn, direction, true, out);
-                    self.lanes.get_mut(direction).message = Message::Pass;
+                    let lane = self.lanes.get_mut(direction);
+                    (lane.message, lane.undecoded) = (Message::Pass, true);
+                    // The rest is left to the content rules.
+                    out.in_sync(AppProto::Tds, direction, false);
                 }
             }
             Message::Reply(walker) => walker.feed(payload, lane.ends.then_some(lane.left)),

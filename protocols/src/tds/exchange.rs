@@ -72,6 +72,11 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
+    /// Nothing waits.
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// A request was decoded, or as much of it as will be.
     pub fn request(&mut self, conn: &mut Connection, decoded: Decoded, out: &mut dyn Sink) {
         conn.tell_session(out);

@@ -37,6 +37,8 @@ pub struct Header {
     pub payload: usize,
     pub spid: u16,
     pub id: u8,
+    /// Bits that have no meaning are clear, as everybody writes them. A server does not look.
+    pub clean: bool,
 }
 
 impl Header {
@@ -57,10 +59,11 @@ impl Header {
                 | SSPI
                 | PRELOGIN
         );
-        // 2.2.3.1.7: the window is not used and zero.
-        let fits = known && status & 0xe0 == 0 && (HEADER..=MAX_PACKET).contains(&len) && window == 0;
+        let fits = known && (HEADER..=MAX_PACKET).contains(&len);
+        // 2.2.3.1.2, 2.2.3.1.7: receivers ignore the other bits of the status, and the window.
+        let clean = status & 0xe0 == 0 && window == 0;
         let payload = len.saturating_sub(HEADER);
-        fits.then(|| Self { kind, status, payload, spid: u16::from_be_bytes([spid_high, spid_low]), id })
+        fits.then(|| Self { kind, status, payload, spid: u16::from_be_bytes([spid_high, spid_low]), id, clean })
     }
 
     /// The message ends with this packet.
@@ -68,9 +71,9 @@ impl Header {
         self.status & END_OF_MESSAGE != 0
     }
 
-    /// The message is taken back.
+    /// The message is taken back: with its last packet only (2.2.3.1.2).
     pub const fn ignored(&self) -> bool {
-        self.status & IGNORE != 0
+        self.status & IGNORE != 0 && self.ends()
     }
 
     /// The session begins anew with this message.

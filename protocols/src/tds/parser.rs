@@ -19,8 +19,8 @@ use super::{anomaly, smp};
 use crate::contract::{Advance, ParseError, Parser, Sink, Surroundings};
 use crate::registry::AppProto;
 
-/// Multiplexed sessions that are followed at a time.
-const MAX_SESSIONS: usize = 32;
+/// Multiplexed sessions that are followed at a time; beyond, the one that was silent longest gives way, idle ones first.
+const MAX_SESSIONS: usize = 64;
 /// The header of a TLS record, and the longest fragment (RFC 5246 §6.2.3).
 const RECORD_HEADER: usize = 5;
 const MAX_FRAGMENT: u16 = (1 << 14) + 2048;
@@ -82,6 +82,8 @@ pub struct TdsParser {
     sessions: BTreeMap<u16, Channel>,
     pub(super) lanes: PerDirection<Lane>,
     multiplexed: bool,
+    /// Counts what sessions were used for.
+    uses: u64,
 }
 
 impl TdsParser {
@@ -92,6 +94,7 @@ impl TdsParser {
             sessions: BTreeMap::new(),
             lanes: PerDirection::default(),
             multiplexed: false,
+            uses: 0,
         }
     }
 
@@ -231,29 +234,34 @@ impl TdsParser {
                 }
             }
             smp::Kind::Ack => {}
-            smp::Kind::Data if self.open_session(direction, sid, out) => {
+            smp::Kind::Data => {
+                self.open_session(direction, sid, out);
                 if header.payload > 0 {
                     self.lanes.get_mut(direction).frame = Frame::Smp { sid, left: header.payload };
                 }
             }
-            smp::Kind::Data => return Ok(Step::Skip { used: smp::HEADER, len: u64::from(header.payload) }),
         }
         Ok(Step::Used(smp::HEADER))
     }
 
-    /// Makes sure that a session is there; not if there are too many.
-    fn open_session(&mut self, direction: Direction, sid: u16, out: &mut dyn Sink) -> bool {
-        if self.sessions.contains_key(&sid) {
-            return true;
+    /// Makes sure that a session is there.
+    fn open_session(&mut self, direction: Direction, sid: u16, out: &mut dyn Sink) {
+        self.uses += 1;
+        if let Some(session) = self.sessions.get_mut(&sid) {
+            session.used = self.uses;
+            return;
         }
         if self.sessions.len() >= MAX_SESSIONS {
             self.conn.tell(direction, anomaly::SESSION_LIMIT, out);
-            return false;
+            let oldest = self.sessions.iter().min_by_key(|(_, session)| (!session.is_idle(), session.used));
+            if let Some(oldest) = oldest.map(|(&sid, _)| sid) {
+                self.close_session(oldest, out);
+            }
         }
         let mut session = Channel::default();
         session.exchanges.sid = Some(sid);
+        session.used = self.uses;
         self.sessions.insert(sid, session);
-        true
     }
 
     fn close_session(&mut self, sid: u16, out: &mut dyn Sink) {

@@ -29,7 +29,9 @@ fn probe_packet(bytes: &[u8]) -> Probe {
         let fits = bytes.is_empty() || Header::parse(perhaps).is_some();
         return if fits { Probe::MoreBytes } else { Probe::No };
     };
-    let Some(header) = Header::parse(*header) else { return Probe::No };
+    // Of what looks like a login the contents are proof enough; in the middle of a session the header has to be as it should.
+    let begins = |header: &Header| header.clean || matches!(header.kind, packet::PRELOGIN | packet::LOGIN7);
+    let Some(header) = Header::parse(*header).filter(begins) else { return Probe::No };
     let payload = bytes.get(HEADER..).unwrap_or_default();
     let payload = payload.get(..header.payload).unwrap_or(payload);
     match header.kind {
@@ -50,7 +52,7 @@ fn probe_prelogin(header: &Header, payload: &[u8]) -> Probe {
     match *payload {
         [0, high, low, 0, 6, ..] => {
             let offset = usize::from(u16::from_be_bytes([high, low]));
-            let fits = offset % 5 == 1 && offset >= 6 && offset + 6 <= header.payload;
+            let fits = offset >= 6 && offset + 6 <= header.payload;
             if fits { Probe::Certain } else { Probe::No }
         }
         [] | [0] | [0, _] | [0, _, _] | [0, _, _, 0] => Probe::MoreBytes,
@@ -162,7 +164,7 @@ impl Expected {
             _ => false,
         };
         // A packet that does not end its message is full.
-        kind && if header.ends() { len <= size } else { len >= 512 && self.size.is_none_or(|size| len == size) }
+        kind && header.clean && if header.ends() { len <= size } else { len >= 512 && self.size.is_none_or(|size| len == size) }
     }
 }
 

@@ -16,6 +16,9 @@ use crate::cursor::Cursor;
 
 /// Bytes of rows that are walked in one reply.
 pub const MAX_WALKED: u64 = 8 * 1024 * 1024;
+/// Bytes of one thing that is not whole yet: a token with a 16-bit length fits. Table names and key stores that are made to be
+/// longer are not put together.
+const MAX_CARRY: usize = 66 * 1024;
 /// Columns of a result (SQL Server's own limit of a SELECT).
 const MAX_COLUMNS: u16 = 4_096;
 /// A return value up to this size is decoded.
@@ -112,6 +115,7 @@ impl Walker {
             } else if self.carry.is_empty() {
                 match self.unit(bytes, after) {
                     Ok(used) => bytes = bytes.get(used..).unwrap_or_default(),
+                    Err(Bad::Short(need)) if need > MAX_CARRY => self.lose(Fault::Undecoded),
                     Err(Bad::Short(need)) => {
                         self.need = need;
                         self.carry.extend_from_slice(bytes);
@@ -139,6 +143,7 @@ impl Walker {
                 carry.clear();
                 self.carry = carry;
             }
+            Err(Bad::Short(need)) if need > MAX_CARRY => self.lose(Fault::Undecoded),
             Err(Bad::Short(need)) if need > carry.len() => {
                 self.need = need;
                 self.carry = carry;

@@ -143,3 +143,25 @@ fn need_is_exact() {
     let row = row(&["x".repeat(1_000).as_str()]);
     assert_eq!(parser.advance(DOWN, &row[..7], &mut heard), Ok(crate::Advance::Skip { consumed: 7, len: 1_004 }));
 }
+
+/// Thousands of steps wait, and each small message would look for its own among them.
+#[test]
+fn answers_to_nobody_do_not_take_time() {
+    let waiting: Vec<u8> = [parse("", "SELECT 1"), bind("", "", 0, &[]).repeat(1_800), sync()].concat();
+    let answers =
+        [message(b'1', b"").repeat(20_000), message(b'3', b"").repeat(100_000), message(b'G', b"\0\0\0").repeat(50_000)];
+    let copied = message(b'd', b"").repeat(100_000);
+    let started = std::time::Instant::now();
+    for answers in answers {
+        let script = after_login(&[
+            (UP, waiting.clone()),
+            (DOWN, answers),
+            (UP, copied.clone()),
+            (DOWN, ready()),
+            (UP, query("SELECT 2")),
+        ]);
+        let heard = hear(&script);
+        assert!(heard.requests.iter().any(|told| told.text.as_deref() == Some("SELECT 2")));
+    }
+    assert!(started.elapsed().as_secs() < 4, "{:?}", started.elapsed());
+}

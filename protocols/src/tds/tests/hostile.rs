@@ -111,9 +111,9 @@ fn too_many_sessions_and_requests_reach_their_caps() {
     let smp = |sid: u8| {
         [&[0x53, 8, sid, 0], u32::try_from(request.len() + 16).unwrap().to_le_bytes().as_slice(), &[0; 8], &request].concat()
     };
-    let (recorder, _) = run_limited(&session((0..40).map(|sid| (UP, smp(sid)))), Limits::default());
+    let (recorder, _) = run_limited(&session((0..80).map(|sid| (UP, smp(sid)))), Limits::default());
     assert_eq!(recorder.anomalies(), [anomaly::SESSION_LIMIT]);
-    assert_eq!(texts(&recorder).len(), 2 * 32, "seen, and given up at the end");
+    assert_eq!(texts(&recorder).len(), 2 * 80, "seen, and given up when others came or at the end");
     let long = batch(&"x".repeat(10_000));
     let (recorder, most) = run_limited(
         &session((0..200).map(|_| long.clone())),
@@ -179,4 +179,116 @@ fn a_session_is_picked_up_in_its_middle_on_either_side() {
         let one: Script = script.iter().filter(|(direction, _)| *direction == side).cloned().collect();
         assert!(testing::run(&one).anomalies().is_empty());
     }
+}
+
+/// 2.2.3.1.2, 2.2.3.1.7: what receivers ignore hides nothing from the sensor.
+#[test]
+fn bits_without_meaning_hide_nothing() {
+    let mut script = session([batch("EXEC xp_cmdshell 'id'"), reply(DONE)]);
+    for (_, bytes) in &mut script {
+        bytes[1] |= 0xe0;
+        bytes[7] = 0x7f;
+    }
+    let recorder = testing::run(&script);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+    assert_eq!(texts(&recorder), ["EXEC xp_cmdshell 'id'"]);
+}
+
+/// A message is taken back with its last packet; the bit alone takes nothing back.
+#[test]
+fn the_ignore_bit_counts_in_the_last_packet_only() {
+    let payload = [hex(HEADERS), utf16("EXEC xp_cmdshell 'id'")].concat();
+    let (head, tail) = payload.split_at(40);
+    let halves = |status: u8| {
+        let bytes = [packet_of(packet::SQL_BATCH, status & 2, head), packet_of(packet::SQL_BATCH, 1 | (status >> 4), tail)];
+        session([(UP, bytes.concat()), reply(DONE)])
+    };
+    assert_eq!(texts(&testing::run(&halves(0x02))).len(), 1, "not the last packet");
+    assert!(texts(&testing::run(&halves(0x20))).is_empty(), "the last packet");
+}
+
+/// Where a message is too long its rest is told to be undecoded, so that raw bytes count; and the next one is decoded again.
+#[test]
+fn behind_the_head_of_a_long_message_the_stream_is_out_of_step() {
+    let limits = Limits { max_message: 4_096, ..Limits::default() };
+    let payload = [hex(HEADERS), utf16(&"-- x ".repeat(5_000))].concat();
+    let script = session([(UP, message(packet::SQL_BATCH, &payload, 4_088)), reply(DONE), batch("select 1"), reply(DONE)]);
+    let (recorder, _) = run_limited(&script, limits);
+    let told: Vec<_> = recorder
+        .events
+        .iter()
+        .filter_map(|event| if let Event::InSync(_, UP, step) = event { Some(*step) } else { None })
+        .collect();
+    assert_eq!(told, [false, true]);
+}
+
+/// Names of tables of which each part is as long as can be, and key stores: megabytes of metadata for one column.
+#[test]
+fn metadata_is_not_put_together_without_end() {
+    let name = [hex("ffff"), vec![0x41; 2 * 0xffff]].concat();
+    let table = [hex("81 0100 00000000 0000 23 ffffff7f 0000000000 ff"), name.repeat(40)].concat();
+    let keys = [hex("81 0100 0100"), vec![0; 20], hex("ff ffff"), vec![0x41; 3 * 0xffff]].concat();
+    let features = hex("ae 04 01000000 01 ff");
+    for tokens in [table, [features, keys].concat()] {
+        let script = session([batch("select 1"), (DOWN, message(packet::TABULAR_RESULT, &tokens, 4_000))]);
+        let (recorder, most) = run_limited(&script, Limits::default());
+        assert!(most < 160 * 1024, "{most}");
+        assert!(!recorder.anomalies().iter().any(|event| is_violation(event)), "{:?}", recorder.anomalies());
+    }
+}
+
+/// Sessions that come and go: whoever was silent gives way, and a request in a new one is read.
+#[test]
+fn a_session_beyond_the_cap_is_read() {
+    let request = batch("EXEC xp_cmdshell 'id'").1;
+    let smp = |kind: u8, sid: u16, payload: &[u8]| {
+        let (sid, len) = (sid.to_le_bytes(), u32::try_from(payload.len() + 16).unwrap().to_le_bytes());
+        [&[0x53, kind], sid.as_slice(), len.as_slice(), &[0; 8], payload].concat()
+    };
+    let opened = (0..300_u16).map(|sid| (UP, smp(1, sid, &[])));
+    let (recorder, _) = run_limited(&session(opened.chain([(UP, smp(8, 299, &request))])), Limits::default());
+    assert_eq!(recorder.anomalies(), [anomaly::SESSION_LIMIT]);
+    assert_eq!(texts(&recorder)[0], "EXEC xp_cmdshell 'id'");
+}
+
+/// Other protocols, and noise, are not taken for TDS.
+#[test]
+fn other_traffic_is_not_recognised() {
+    let http = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".as_slice();
+    let tls = hex("16 0301 0200 0100 01fc 0303");
+    for bytes in [
+        http,
+        b"HTTP/1.1 200 OK\r\n",
+        &tls,
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"\0\0\0\x2c\x04\xd2\x16\x2e",
+        b"\xfeSMB@\0\0\0",
+        b"EHLO a\r\n",
+    ] {
+        for direction in Direction::BOTH {
+            assert!(
+                !matches!(
+                    (super::super::PROTOCOL.probe)(direction, bytes),
+                    crate::contract::Probe::Certain | crate::contract::Probe::Possible
+                ),
+                "{bytes:?}"
+            );
+        }
+    }
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut taken = 0;
+    for _ in 0..200_000 {
+        let mut bytes = [0_u8; 64];
+        for eight in bytes.chunks_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            eight.copy_from_slice(&state.to_le_bytes());
+        }
+        taken += u32::from(matches!(
+            (super::super::PROTOCOL.probe)(UP, &bytes),
+            crate::contract::Probe::Certain | crate::contract::Probe::Possible
+        ));
+    }
+    assert!(taken <= 2, "{taken} of 200000 random beginnings");
 }
