@@ -16,10 +16,12 @@ pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
 pub mod parser;
+pub mod pgsql;
 pub mod reassembly;
 pub mod seeds;
 pub mod split;
 pub mod sql_text;
+pub mod tds;
 pub mod tls_hello;
 
 /// A target by the name of its corpus.
@@ -36,6 +38,8 @@ pub static TARGETS: &[Target] = &[
     Target { name: "reassembly", run: reassembly::run },
     Target { name: "parser", run: parser::run },
     Target { name: "tls_hello", run: tls_hello::run },
+    Target { name: "tds", run: tds::run },
+    Target { name: "pgsql", run: pgsql::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },

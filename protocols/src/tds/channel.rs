@@ -385,5 +385,5 @@ impl Channel {
 
 fn new_reply(conn: &Connection) -> Message {
     let (dialect, told) = conn.dialect();
-    Message::Reply(Box::new(Walker::new(dialect, told)))
+    Message::Reply(Box::new(Walker::new(dialect, told, conn.limits.max_buffer)))
 }

@@ -65,6 +65,7 @@ pub struct Walker {
     /// The beginning of something that is not whole yet.
     carry: Vec<u8>,
     need: usize,
+    max: usize,
     skip: u64,
     dialect: Dialect,
     /// The dialect is told, not guessed.
@@ -83,11 +84,13 @@ pub struct Walker {
 }
 
 impl Walker {
-    pub fn new(dialect: Dialect, told: bool) -> Self {
+    /// Of one thing at most `max` bytes are put together.
+    pub fn new(dialect: Dialect, told: bool, max: usize) -> Self {
         Self {
             state: State::Token,
             carry: Vec::new(),
             need: 0,
+            max: max.min(MAX_CARRY),
             skip: 0,
             dialect,
             told,
@@ -115,7 +118,7 @@ impl Walker {
             } else if self.carry.is_empty() {
                 match self.unit(bytes, after) {
                     Ok(used) => bytes = bytes.get(used..).unwrap_or_default(),
-                    Err(Bad::Short(need)) if need > MAX_CARRY => self.lose(Fault::Undecoded),
+                    Err(Bad::Short(need)) if need > self.max => self.lose(Fault::Undecoded),
                     Err(Bad::Short(need)) => {
                         self.need = need;
                         self.carry.extend_from_slice(bytes);
@@ -143,7 +146,7 @@ impl Walker {
                 carry.clear();
                 self.carry = carry;
             }
-            Err(Bad::Short(need)) if need > MAX_CARRY => self.lose(Fault::Undecoded),
+            Err(Bad::Short(need)) if need > self.max => self.lose(Fault::Undecoded),
             Err(Bad::Short(need)) if need > carry.len() => {
                 self.need = need;
                 self.carry = carry;
