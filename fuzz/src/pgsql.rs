@@ -1,9 +1,10 @@
 //! PostgreSQL messages with right lengths, so that mutations reach their insides and their order.
 //!
 //! The first byte: [`RAW`] keeps the bytes as they are. The second is the size of pieces. Each part becomes a message; its byte:
-//! the direction (lowest bit) and the type (upper bits, an index into [`CLIENT`] or [`SERVER`]).
+//! the direction (lowest bit) and the type (upper bits, an index into [`CLIENT`] or [`SERVER`]). The flow is probed: roles are
+//! told by the bytes that the probe decides on.
 
-use backstop_protocols::{AppProto, Limits};
+use backstop_protocols::Limits;
 
 use crate::{parser, split};
 
@@ -28,12 +29,12 @@ pub fn run(input: &[u8]) {
     let parts = split::parts(rest);
     let (limits, piece) = (Limits::default(), usize::from(size) + 1);
     if mode & RAW != 0 {
-        parser::check(Some(AppProto::Pgsql), &parts, &limits, piece);
+        parser::check(None, &parts, &limits, piece);
         return;
     }
     let messages: Vec<(u8, Vec<u8>)> = parts.iter().map(|(op, body)| (op & parser::TO_CLIENT, message(*op, body))).collect();
     let messages: Vec<(u8, &[u8])> = messages.iter().map(|(op, bytes)| (*op, bytes.as_slice())).collect();
-    parser::check(Some(AppProto::Pgsql), &messages, &limits, piece);
+    parser::check(None, &messages, &limits, piece);
 }
 
 fn message(op: u8, body: &[u8]) -> Vec<u8> {

@@ -531,7 +531,8 @@ impl Driver {
             head.extend_from_slice(bytes);
         }
         let seen: &[u8] = if first_look { bytes } else { &head };
-        let (found, more) = recognise(direction, seen);
+        // However the bytes were cut, the same of them decide.
+        let (found, more) = recognise(direction, seen.get(..MAX_PROBE).unwrap_or(seen));
         let more = more && seen.len() < MAX_PROBE;
         match found {
             Some(app_proto) => {

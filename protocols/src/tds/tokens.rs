@@ -146,26 +146,36 @@ impl Walker {
                 carry.clear();
                 self.carry = carry;
             }
-            Err(Bad::Short(need)) if need > self.max => self.lose(Fault::Undecoded),
+            Err(Bad::Short(need)) if need > self.max => self.lose_behind(Fault::Undecoded, &carry),
             Err(Bad::Short(need)) if need > carry.len() => {
                 self.need = need;
                 self.carry = carry;
             }
-            _ => self.lose(Fault::Malformed),
+            _ => self.lose_behind(Fault::Malformed, &carry),
         }
+    }
+
+    /// The rest cannot be walked, and these bytes are the first of it.
+    fn lose_behind(&mut self, fault: Fault, bytes: &[u8]) {
+        self.lose(fault);
+        self.keep_tail(bytes);
     }
 
     /// How many of the next bytes are of no interest, when the packet has `left` more and the message ends with it, or not.
     /// The last byte of a message is always looked at: it ends it.
     pub fn skippable(&self, left: usize, ends: bool) -> usize {
         if self.state == State::Lost {
-            return left.saturating_sub(if ends { TAIL } else { 0 });
+            // The last DONE may begin in one packet and end in the next.
+            return left.saturating_sub(TAIL);
         }
         usize::try_from(self.skip).unwrap_or(usize::MAX).min(left.saturating_sub(usize::from(ends)))
     }
 
     /// So many bytes were passed over, as [`Walker::skippable`] allowed.
     pub fn skipped(&mut self, len: usize) {
+        if len == 0 {
+            return;
+        }
         if self.state == State::Lost {
             self.tail.clear();
         } else {
