@@ -56,6 +56,8 @@ pub struct Surroundings {
     pub limits: Limits,
     /// Keys for what is encrypted. Without a ring nothing is kept for later, and bulk data costs nothing.
     pub keys: Option<Arc<KeyRing>>,
+    /// The layer around theirs is TLS.
+    pub inside_tls: bool,
 }
 
 /// What a parser did with the bytes it was given.

@@ -88,13 +88,13 @@ impl Driver {
     /// A flow of which nothing is known, and keys for what may be encrypted in it.
     #[must_use]
     pub fn with_keys(limits: Limits, keys: Option<Arc<KeyRing>>) -> Self {
-        Self::with_surroundings(None, Surroundings { limits, keys })
+        Self::with_surroundings(None, Surroundings { limits, keys, inside_tls: false })
     }
 
     /// A flow whose outermost protocol is known (tests, fuzzing, nested streams).
     #[must_use]
     pub fn with_protocol(app_proto: AppProto, limits: Limits) -> Self {
-        Self::with_surroundings(Some(app_proto), Surroundings { limits, keys: None })
+        Self::with_surroundings(Some(app_proto), Surroundings { limits, keys: None, inside_tls: false })
     }
 
     /// A flow whose outermost protocol may be known, and all that its parsers are given.
@@ -536,7 +536,11 @@ impl Driver {
         let more = more && seen.len() < MAX_PROBE;
         match found {
             Some(app_proto) => {
-                *layer = Layer { lanes: std::mem::take(&mut layer.lanes), ..Layer::new(Some(app_proto), &self.around) };
+                let lanes = std::mem::take(&mut layer.lanes);
+                let within = level.checked_sub(1).and_then(|outer| self.layers.get(outer)).and_then(|outer| outer.app_proto);
+                let around = Surroundings { inside_tls: within == Some(AppProto::Tls), ..self.around.clone() };
+                let Some(layer) = self.layers.get_mut(level) else { return };
+                *layer = Layer { lanes, ..Layer::new(Some(app_proto), &around) };
                 // What one side could not tell, the other just did: both belong to this layer.
                 layer.lanes.to_server.through = false;
                 layer.lanes.to_client.through = false;

@@ -118,7 +118,10 @@ impl Connection {
             tunnel: None,
             inside: false,
             limits: *limits,
-            session: Session::default(),
+            session: Session {
+                encryption: if around.inside_tls { Encryption::Strict } else { Encryption::Unknown },
+                ..Session::default()
+            },
             login: None,
             handles: Handles::new(limits.max_dictionary_strings, limits.max_dictionary_bytes),
             client: None,
@@ -178,11 +181,14 @@ impl Connection {
             self.session.server = Some(said);
         }
         let byte = |side: &Option<Prelogin>| side.as_ref().and_then(|side| side.encryption);
-        self.session.encryption = Encryption::outcome(byte(&self.session.client), byte(&self.session.server));
+        if self.session.encryption != Encryption::Strict {
+            self.session.encryption = Encryption::outcome(byte(&self.session.client), byte(&self.session.server));
+        }
         if usable {
             self.confirm(out);
         }
-        if self.session.encryption == Encryption::None {
+        let settled = self.session.encryption == Encryption::Strict && self.session.server.is_some();
+        if settled || self.session.encryption == Encryption::None {
             self.tell_session(out);
         }
     }

@@ -22,7 +22,7 @@ const MAX_LISTED: usize = 16;
 impl Transaction<'_> {
     /// The decoded facts: the object `tds`.
     ///
-    /// - a session has `session`: `encryption` (`none`, `login_only`, `full`), `client_version`, `server_version`,
+    /// - a session has `session`: `encryption` (`none`, `login_only`, `full`, `strict`), `client_version`, `server_version`,
     ///   `instance`, `mars`, `fed_auth`, `handshake_records`;
     /// - a login has `login`: `version`, `host`, `user`, `application`, `server`, `library`, `language`, `database`,
     ///   `attach_file`, `packet_size`, `client_pid`, `integrated`, `sspi` (`mechanism`, `domain`, `user`, `workstation`),

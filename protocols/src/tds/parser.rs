@@ -118,7 +118,7 @@ impl TdsParser {
     /// A TLS record may stand here (2.2.6.5): behind the handshake, or who knows.
     const fn expects_tls(&self) -> bool {
         let known = self.conn.handshake_begun() || self.conn.lossy;
-        known && !matches!(self.conn.session.encryption, Encryption::None) && !self.conn.inside
+        known && !matches!(self.conn.session.encryption, Encryption::None | Encryption::Strict) && !self.conn.inside
     }
 
     /// A record behind the handshake. With full encryption the rest of the stream is TLS. With encryption of the login only it

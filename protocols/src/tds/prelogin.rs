@@ -44,6 +44,8 @@ pub enum Encryption {
     LoginOnly,
     /// TLS for all that follows.
     Full,
+    /// TLS came first (TDS 8.0); what PRELOGIN says of it does not count (2.2.6.5).
+    Strict,
 }
 
 impl Encryption {
@@ -58,7 +60,7 @@ impl Encryption {
         }
     }
 
-    /// `none`, `login_only`, `full`.
+    /// `none`, `login_only`, `full`, `strict`.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match self {
@@ -66,6 +68,7 @@ impl Encryption {
             Self::None => Some("none"),
             Self::LoginOnly => Some("login_only"),
             Self::Full => Some("full"),
+            Self::Strict => Some("strict"),
         }
     }
 }

@@ -36,7 +36,8 @@ pub struct Tunnel {
 impl Tunnel {
     pub fn new(around: &Surroundings) -> Self {
         let limits = Limits { max_layers: 1, ..around.limits };
-        let driver = Driver::with_surroundings(Some(AppProto::Tls), Surroundings { limits, keys: around.keys.clone() });
+        let driver =
+            Driver::with_surroundings(Some(AppProto::Tls), Surroundings { limits, keys: around.keys.clone(), inside_tls: false });
         Self { driver, plain: Plain::default() }
     }
 
