@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::sql::SqlConfig;
+
 /// Networks, known hosts and limits of detection.
 #[derive(Clone, Debug)]
 pub struct DetectConfig {
@@ -26,6 +28,8 @@ pub struct DetectConfig {
     pub max_per_flow: usize,
     /// Bytes of an excerpt.
     pub max_excerpt: usize,
+    /// Detections on SQL servers.
+    pub sql: SqlConfig,
 }
 
 impl Default for DetectConfig {
@@ -50,6 +54,7 @@ impl Default for DetectConfig {
             malformed_window: Duration::from_secs(600),
             max_per_flow: 32,
             max_excerpt: 1_024,
+            sql: SqlConfig::default(),
         }
     }
 }

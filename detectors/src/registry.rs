@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use crate::example;
+use crate::sql::{logins, statements};
 use crate::veeam::{command, credential_dump, credential_lookup, credentials_returned, malformed, outside, sql, unlisted};
 use crate::{Detector, Meta};
 
@@ -24,6 +25,9 @@ pub static REGISTRY: &[Registered] = &[
     Registered { metas: &[&credentials_returned::META], new: credentials_returned::detector },
     // One detector: the SQL is read once for both.
     Registered { metas: &[&sql::META, &command::META], new: sql::detector },
+    // One detector each: a request is read once for all that it may be.
+    Registered { metas: statements::METAS, new: statements::detector },
+    Registered { metas: logins::METAS, new: logins::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { metas: &[&example::META], new: example::detector },
@@ -55,7 +59,7 @@ mod tests {
                 assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
             }
         }
-        assert!((9_401_001..=9_401_008).all(|sid| seen.contains(&sid)));
+        assert!((9_401_001..=9_401_008).chain(9_402_001..=9_402_010).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub fn run(input: &[u8]) {
         let bound = [Argument { name: None, value: Some(text.to_string()) }];
         let mut memory = Memory::default();
         for asked in [
-            Asked::Text(&text, &[]),
-            Asked::Prepared(&text, &bound),
+            Asked::Text(&text, Vec::new()),
+            Asked::Prepared(&text, bound.to_vec()),
             Asked::Call("sp_executesql", bound.to_vec()),
             Asked::Call(&text, bound.to_vec()),
         ] {

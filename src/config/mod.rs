@@ -19,7 +19,8 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, DecodeSection, DefragSection, DetectSection, FlowSection, ParserSection, ScanSection, SqlSection,
+    CaptureSection, DecodeSection, DefragSection, DetectSection, DetectSqlSection, FlowSection, ParserSection, ScanSection,
+    SqlSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -49,6 +50,7 @@ pub struct Config {
     capture: CaptureSection,
     eve: EveSection,
     detect: DetectSection,
+    detect_sql: DetectSqlSection,
     decode: DecodeSection,
     defrag: DefragSection,
     flow: FlowSection,
@@ -165,6 +167,7 @@ impl Config {
         detect.backup_servers = self.backup_servers.iter().map(|net| net.0).collect();
         detect.known_clients = self.known_clients.iter().map(|net| net.0).collect();
         self.detect.apply(&mut detect);
+        self.detect_sql.apply(&mut detect.sql);
         detect
     }
 
@@ -220,6 +223,7 @@ fn keys() -> Vec<String> {
         .map(str::to_owned)
         .chain(section("capture", CaptureSection::KEYS))
         .chain(section("detect", DetectSection::KEYS))
+        .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))
         .chain(section("defrag", DefragSection::KEYS))
         .chain(section("flow", FlowSection::KEYS))

@@ -5,6 +5,7 @@ use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
 use backstop_detectors::DetectConfig;
+use backstop_detectors::sql::SqlConfig;
 use backstop_protocols::Limits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
@@ -46,6 +47,13 @@ section! {
     /// `[detect]`
     DetectSection for DetectConfig {
         veeam_ports: Vec<u16>, hold: Span, policy_window: Span, malformed_window: Span, max_per_flow: Count, max_excerpt: Size,
+    }
+}
+section! {
+    /// `[detect_sql]`
+    DetectSqlSection for SqlConfig {
+        backup_databases: Vec<String>, secret_tables: Vec<String>, inventory_tables: Vec<String>, inventory_count: Count,
+        inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Vec<String>,
     }
 }
 section! {

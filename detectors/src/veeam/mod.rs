@@ -7,7 +7,7 @@ pub mod command;
 pub mod credential_dump;
 pub mod credential_lookup;
 pub mod credentials_returned;
-mod evidence;
+pub(crate) mod evidence;
 pub mod malformed;
 pub mod outside;
 mod role;
@@ -15,7 +15,7 @@ pub mod sql;
 #[cfg(test)]
 mod tests;
 pub mod unlisted;
-mod watch;
+pub(crate) mod watch;
 
 use backstop_protocols::veeam::{Call, Reply, ReplyKind};
 

@@ -53,9 +53,9 @@ const UNTRUSTED: [&str; 11] =
 #[derive(Clone, Debug)]
 pub enum Asked<'a> {
     /// A text. What its parameters are bound to, by name (`@x`, `$1`).
-    Text(&'a str, &'a [Argument]),
+    Text(&'a str, Vec<Argument>),
     /// A text prepared before; parameters without a name in the order in which they appear.
-    Prepared(&'a str, &'a [Argument]),
+    Prepared(&'a str, Vec<Argument>),
     /// A procedure by its name, which may have parts and quotes, and its arguments.
     Call(&'a str, Vec<Argument>),
 }
@@ -98,7 +98,7 @@ pub fn read(text: &str) -> Reading {
     let mut all = Reading { complete: true, ..Reading::default() };
     for dialect in Dialect::ALL {
         let around = Around { dialect, database: None, matters: &|_| false };
-        let one = read_request(&Asked::Text(text, &[]), &around, &mut Memory::default());
+        let one = read_request(&Asked::Text(text, Vec::new()), &around, &mut Memory::default());
         all.complete &= one.complete;
         for hit in one.hits {
             match all.hits.iter_mut().find(|known| known.sid == hit.sid) {
@@ -124,7 +124,7 @@ pub fn read_request(asked: &Asked<'_>, around: &Around<'_>, memory: &mut Memory)
     reader.database.clone_from(&before);
     match asked {
         Asked::Text(text, bound) => {
-            for argument in *bound {
+            for argument in bound {
                 if let Some(name) = &argument.name {
                     reader.folder.set(name, argument.value.clone().map(Constant::Text));
                 }

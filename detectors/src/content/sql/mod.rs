@@ -38,3 +38,11 @@ pub struct Memory {
     /// An object that runs programs was made.
     automation: bool,
 }
+
+impl Memory {
+    /// Nothing was left behind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.synonyms.is_empty() && !self.automation
+    }
+}

@@ -264,8 +264,13 @@ impl<'a> Reader<'a> {
 
     /// `CREATE ASSEMBLY x FROM 0x…`: behind the `FROM`.
     fn assembly(&mut self, tokens: &[Token]) {
-        if let (Some(Constant::Bytes(bytes)), _) = self.folder.expression(tokens) {
-            self.out.assembly(&bytes);
+        match self.folder.expression(tokens).0 {
+            Some(Constant::Bytes(bytes)) => self.out.assembly(&bytes),
+            // A parameter that was bound: no path has such a character.
+            Some(Constant::Text(text)) if text.contains(['\0', char::REPLACEMENT_CHARACTER]) => {
+                self.out.assembly(text.as_bytes())
+            }
+            _ => {}
         }
     }
 

@@ -1,0 +1,1 @@
+//! The detections, through real parsers where that matters.
