@@ -10,7 +10,7 @@ use backstop_protocols::Limits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Size, Span};
+use super::human::{Count, Names, Size, Span};
 use crate::eve::sql::SqlSettings;
 
 /// Declares a table of the file and how it changes the settings of a crate.
@@ -52,8 +52,8 @@ section! {
 section! {
     /// `[detect_sql]`
     DetectSqlSection for SqlConfig {
-        backup_databases: Vec<String>, secret_tables: Vec<String>, inventory_tables: Vec<String>, inventory_count: Count,
-        inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Vec<String>,
+        backup_databases: Names, secret_tables: Names, inventory_tables: Names, inventory_count: Count,
+        inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Names,
     }
 }
 section! {
