@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::exchange::{Decoded, Exchanges};
 use super::packet::{self, HEADER, Header};
 use super::request::{self, Kind};
+use super::squeeze::squeeze;
 use super::tokens::{Fault, Walker};
 use super::{anomaly, login, rpc};
 use crate::contract::Sink;
@@ -270,11 +271,26 @@ impl Channel {
                 let max = conn.limits.max_message;
                 // What other sessions hold leaves less.
                 let others = conn.held.saturating_sub(gathered.bytes.len());
-                let room = max.min((4 * max).saturating_sub(others)).saturating_sub(gathered.bytes.len());
-                let taken = payload.get(..room).unwrap_or(payload);
-                gathered.bytes.extend_from_slice(taken);
-                conn.held += taken.len();
-                if taken.len() < payload.len() {
+                let most = max.min((4 * max).saturating_sub(others));
+                let mut left = payload;
+                loop {
+                    let room = most.saturating_sub(gathered.bytes.len());
+                    let (taken, more) = left.split_at_checked(room).unwrap_or((left, &[]));
+                    gathered.bytes.extend_from_slice(taken);
+                    conn.held += taken.len();
+                    left = more;
+                    if left.is_empty() || gathered.kind != packet::SQL_BATCH {
+                        break;
+                    }
+                    // Padding does not count. Where it is little, the pass over it is the last one.
+                    let from = gathered.bytes.len() - request::split_headers(&gathered.bytes).0.len();
+                    let freed = squeeze(&mut gathered.bytes, from);
+                    conn.held = conn.held.saturating_sub(freed);
+                    if freed < most / 8 || freed == 0 {
+                        break;
+                    }
+                }
+                if !left.is_empty() {
                     conn.tell(direction, anomaly::MESSAGE_TOO_LONG, out);
                     self.message_ends(conn, direction, true, out);
                     let lane = self.lanes.get_mut(direction);
@@ -364,7 +380,16 @@ impl Channel {
         }
         let mut truncated = cut;
         let (kind, statements, whole) = match gathered.kind {
-            packet::SQL_BATCH => (Kind::Batch, vec![request::batch(rest, conn.limits.max_text, cut)], true),
+            packet::SQL_BATCH => {
+                let mut statement = request::batch(rest, conn.limits.max_text, cut);
+                // Not all of it, or a rest of padding where there was too much.
+                if statement.truncated || gathered.total > gathered.bytes.len() as u64 {
+                    let mut rest = rest.to_vec();
+                    squeeze(&mut rest, 0);
+                    statement = request::batch(&rest, conn.limits.max_text, cut);
+                }
+                (Kind::Batch, vec![statement], true)
+            }
             packet::RPC => {
                 let calls = rpc::parse(rest, conn.dialect().0, conn.limits.max_text);
                 truncated |= calls.cut || !calls.whole;

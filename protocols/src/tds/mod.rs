@@ -7,7 +7,8 @@
 //! reply   = *token
 //! ```
 //! Found by its PRELOGIN or LOGIN7 on any port, or in the middle by the shape of a packet. Sessions multiplexed with [MC-SMP]
-//! are told apart. A request is kept up to `Limits::max_message`; of a longer one the head is told. Replies are walked and
+//! are told apart. A request is kept up to `Limits::max_message`, of a batch
+//! without blanks and comments; of a longer one the head is told. Replies are walked and
 //! never kept; rows are stepped over.
 //!
 //! Encryption ([MS-TDS] 2.2.6.5): the TLS handshake is the payload of PRELOGIN packets (type 0x12), in both directions. Behind
@@ -39,6 +40,7 @@ mod resync;
 mod rpc;
 mod scalar;
 mod smp;
+mod squeeze;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -19,7 +19,7 @@ fn run_limited(script: &Script, limits: Limits) -> (Recorder, usize) {
 #[test]
 fn of_a_long_batch_the_head_is_told_and_the_reply_still_found() {
     let limits = Limits { max_message: 4_096, ..Limits::default() };
-    let long = format!("EXEC xp_cmdshell 'a' {}", "-- x ".repeat(20_000));
+    let long = format!("EXEC xp_cmdshell 'a' {}", "PRINT 1 ".repeat(20_000));
     let payload = [hex(HEADERS), utf16(&long)].concat();
     let script = session([(UP, message(packet::SQL_BATCH, &payload, 4_088)), reply(DONE), batch("select 1"), reply(DONE)]);
     let (recorder, most) = run_limited(&script, limits);
@@ -29,6 +29,20 @@ fn of_a_long_batch_the_head_is_told_and_the_reply_still_found() {
     assert_eq!(told[0].get("truncated"), Some(&Fact::Bool(true)));
     assert!(texts(&recorder)[0].starts_with("EXEC xp_cmdshell 'a' "));
     assert!(most < 32 * 1024, "{most}");
+}
+
+#[test]
+fn blanks_and_comments_do_not_count() {
+    let limits = Limits { max_message: 4_096, ..Limits::default() };
+    let pad = format!("{}/* {} */ -- {}\n", " ".repeat(20_000), "' /* x */ ".repeat(5_000), "y ".repeat(9_000));
+    for pieces in [4_088, 4_087, 511] {
+        let payload = [hex(HEADERS), utf16(&format!("SELECT 1 {pad}{pad}EXEC xp_cmdshell 'a  b'"))].concat();
+        let script = session([(UP, message(packet::SQL_BATCH, &payload, pieces)), reply(DONE)]);
+        let (recorder, most) = run_limited(&script, limits.clone());
+        assert!(recorder.anomalies().is_empty(), "{:?}", recorder.anomalies());
+        assert_eq!(texts(&recorder), ["SELECT 1 EXEC xp_cmdshell 'a  b'"]);
+        assert!(most < 32 * 1024, "{most}");
+    }
 }
 
 #[test]
@@ -211,7 +225,7 @@ fn the_ignore_bit_counts_in_the_last_packet_only() {
 #[test]
 fn behind_the_head_of_a_long_message_the_stream_is_out_of_step() {
     let limits = Limits { max_message: 4_096, ..Limits::default() };
-    let payload = [hex(HEADERS), utf16(&"-- x ".repeat(5_000))].concat();
+    let payload = [hex(HEADERS), utf16(&"PRINT 1 ".repeat(5_000))].concat();
     let script = session([(UP, message(packet::SQL_BATCH, &payload, 4_088)), reply(DONE), batch("select 1"), reply(DONE)]);
     let (recorder, _) = run_limited(&script, limits);
     let told: Vec<_> = recorder
