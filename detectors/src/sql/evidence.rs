@@ -1,12 +1,13 @@
 //! What a finding on a SQL server carries: decoded, bounded, without secrets.
 
 use backstop_protocols::{pgsql, sql, tds};
-use backstop_types::{Direction, Fields, Value};
+use backstop_types::{Fields, Value};
 
 use super::asked::{Request, value};
 use crate::content::sql::{Hit, Reading};
+pub use crate::veeam::evidence::plain;
 use crate::veeam::evidence::{bounded, shown};
-use crate::{Confidence, Context, Finding, Meta, MetaRef, Outcome};
+use crate::{Context, Finding, Meta};
 
 /// Bytes of a name or a parameter shown.
 const MAX_VALUE: usize = 512;
@@ -18,28 +19,6 @@ pub const fn object(request: &Request<'_>) -> &'static str {
     match request {
         Request::Tds(_) => "tds",
         Request::Pgsql(_) => "pgsql",
-    }
-}
-
-/// A finding with the client as attacker and the server as victim.
-pub fn plain(meta: &'static Meta, context: &Context<'_>, fields: Fields) -> Finding {
-    Finding {
-        meta: MetaRef::Builtin(meta),
-        severity: None,
-        outcome: Outcome::Unknown,
-        suspected: false,
-        confidence: Confidence::High,
-        attacker: context.client,
-        victim: context.server,
-        direction: Direction::ToServer,
-        tx_id: None,
-        context: fields,
-        excerpt: Vec::new(),
-        excerpt_of: 0,
-        requires: Vec::new(),
-        tally: None,
-        threshold: None,
-        update: false,
     }
 }
 

@@ -85,7 +85,7 @@ impl Reader<'_> {
                 let text = call.argument("@stmt", text).or_else(|| call.argument("@statement", text)).map(str::to_owned);
                 self.run_in(database, text, depth);
             }
-            // Run the texts they are given: for each database or table, as a cursor, for a mail.
+            // Run the texts they are given: for each database or table, as a cursor.
             "sp_msforeachdb"
             | "sp_msforeachtable"
             | "sp_msforeach_worker"
@@ -93,12 +93,15 @@ impl Reader<'_> {
             | "sp_cursorprepare"
             | "sp_prepexecrpc"
             | "sp_execresultset"
-            | "xp_execresultset"
-            | "sp_send_dbmail" => {
+            | "xp_execresultset" => {
                 let each_database = call.name.starts_with("sp_msforeach");
                 for text in call.arguments.iter().filter_map(|argument| argument.value.clone()) {
                     self.run_in(database.clone().filter(|_| !each_database), Some(text), depth);
                 }
+            }
+            "sp_send_dbmail" => {
+                let text = call.argument("@query", 10).map(str::to_owned);
+                self.run_in(database, text, depth);
             }
             // SQL that a job runs later.
             "sp_add_jobstep" | "sp_update_jobstep" | "sp_add_jobstep_internal"

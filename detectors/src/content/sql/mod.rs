@@ -8,6 +8,8 @@
 //! in a comment, a literal or a quoted name is not what it looks like. Depth, output and tokens are bounded; the work is
 //! linear in the text and in what is unfolded from it.
 
+#[cfg(test)]
+mod administration;
 mod assign;
 mod conditions;
 #[cfg(test)]

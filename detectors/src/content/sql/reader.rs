@@ -100,7 +100,9 @@ impl<'a> Reader<'a> {
                     if outside && !previous.is_some_and(grants) {
                         self.statement(word);
                     }
-                    self.word(word, rest, starts, depth);
+                    if !(library_function(word) && names_routine(&tokens, at)) {
+                        self.word(word, rest, starts, depth);
+                    }
                 }
                 Token::Quoted(name) if starts => self.implicit(name, rest, depth),
                 Token::Quoted(_) | Token::Double(_) => {
@@ -315,6 +317,13 @@ impl<'a> Reader<'a> {
             self.library(name, rest, depth);
         }
     }
+}
+
+/// `… FUNCTION [schema.]name(types)`: no call. At the name.
+fn names_routine(tokens: &[Token], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at));
+    let word = if before(1).is_some_and(|dot| dot.is_symbol('.')) { before(3) } else { before(1) };
+    word.is_some_and(|word| word.is("function") || word.is("routine") || word.is("procedure"))
 }
 
 /// Behind these a word names a permission, not a statement.

@@ -38,7 +38,7 @@ fn blanks_and_comments_do_not_count() {
     for pieces in [4_088, 4_087, 511] {
         let payload = [hex(HEADERS), utf16(&format!("SELECT 1 {pad}{pad}EXEC xp_cmdshell 'a  b'"))].concat();
         let script = session([(UP, message(packet::SQL_BATCH, &payload, pieces)), reply(DONE)]);
-        let (recorder, most) = run_limited(&script, limits.clone());
+        let (recorder, most) = run_limited(&script, limits);
         assert!(recorder.anomalies().is_empty(), "{:?}", recorder.anomalies());
         assert_eq!(texts(&recorder), ["SELECT 1 EXEC xp_cmdshell 'a  b'"]);
         assert!(most < 32 * 1024, "{most}");
