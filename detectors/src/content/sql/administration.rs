@@ -43,6 +43,12 @@ const ATTACKS: &[(u64, &str)] = &[
     (9_402_002, "EXEC(LOWER('XP_CMDSHELL ''A'''))"),
     (9_402_002, "EXEC(LTRIM('   xp_cmdshell 1')+SPACE(3))"),
     (9_402_002, "EXEC master . . xp_cmdshell 'a'"),
+    (9_402_002, "DECLARE @s varchar(99) = CASE WHEN 1=1 THEN 'xp_' ELSE '' END + 'cmdshell 1' EXEC(@s)"),
+    (9_402_002, "DECLARE @c char = CHAR(39); EXEC('xp_cmdshell ' + @c + 'dir' + @c)"),
+    (9_402_002, "EXEC(CASE 1 WHEN 1 THEN CASE WHEN 2=2 THEN 'xp_cmdshell 1' END END)"),
+    (9_402_002, "DECLARE @s nvarchar(99) = N'xp_cmdshell 1'; EXEC sp_executesql @statement = @s"),
+    (9_402_002, "lbl: EXEC xp_cmdshell 'a' GOTO lbl"),
+    (9_402_002, "EXEC('USE master; EXEC xp_cmdshell 1')"),
     (9_402_002, "EXEC xp_cmdshell;"),
     (9_402_002, "DECLARE @a varchar(99)='EXEC(''EXEC(''''xp_cmdshell 1'''')'')' EXEC(@a)"),
     (9_402_002, "EXEC sp_send_dbmail @recipients='a', @query='EXEC xp_cmdshell ''a'''"),
@@ -95,6 +101,7 @@ const ORDINARY: &[&str] = &[
     "CREATE EXTENSION plpython3u; GRANT USAGE ON LANGUAGE plpython3u TO x",
     "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN -- COPY t FROM PROGRAM 'id'\n RETURN 1; END $$",
     "COPY program FROM '/data/program.csv'; COPY t TO STDOUT; COPY (SELECT 'PROGRAM') TO '/x'",
+    "SELECT CASE WHEN 1=1 THEN 'EXEC xp_cmdshell' END; SET @a = CASE WHEN 1=1 THEN 'xp_cmdshell' END PRINT @a",
     "SELECT 'from program ''id''' FROM program",
 ];
 

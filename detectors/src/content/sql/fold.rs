@@ -15,6 +15,8 @@ pub const UNKNOWN: &str = "?";
 const MAX_DEPTH: usize = 48;
 /// Bytes of one folded text.
 const MAX_TEXT: usize = 256 * 1024;
+/// Tokens of a `CASE`, or of an argument that is not understood.
+const MAX_LOOK_AHEAD: usize = 256;
 /// Variables remembered.
 const MAX_VARIABLES: usize = 256;
 
@@ -203,6 +205,7 @@ impl Folder {
                     _ => (None, 0),
                 }
             }
+            [Token::Word(name), rest @ ..] if name == "case" => self.case(rest, depth + 1),
             [Token::Word(name), Token::Symbol('('), rest @ ..] if !is_reserved(name) => {
                 let (value, used) = self.function(name, rest, depth + 1);
                 self.xml_value(value, used, tokens)
@@ -219,6 +222,26 @@ impl Folder {
             [Token::Quoted(_), ..] => (None, 1),
             _ => (None, 0),
         }
+    }
+
+    /// `CASE … WHEN … THEN value … END`: the first value that is known, for nobody says which condition holds.
+    fn case(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
+        let mut nested = 0_usize;
+        let mut value = None;
+        for (at, token) in tokens.iter().enumerate().take(MAX_LOOK_AHEAD) {
+            match token {
+                Token::Word(word) if word == "case" => nested += 1,
+                // The word before, too.
+                Token::Word(word) if word == "end" && nested == 0 => return (value, at + 2),
+                Token::Word(word) if word == "end" => nested -= 1,
+                Token::Word(word) if (word == "then" || word == "else") && nested == 0 && value.is_none() => {
+                    value = self.sum(tokens.get(at + 1..).unwrap_or_default(), depth).0;
+                }
+                _ => {}
+            }
+            self.fuel = self.fuel.saturating_sub(usize::from(at % 16 == 0));
+        }
+        (None, 0)
     }
 
     /// `CAST('' AS xml).value('xs:base64Binary("…")', 'varbinary(max)')`: how T-SQL decodes base64.
@@ -328,7 +351,7 @@ fn suffix(tokens: &[Token]) -> usize {
 /// Where an argument ends that is not understood: at its comma, or at the parenthesis that closes the call.
 fn argument_end(tokens: &[Token]) -> Option<usize> {
     let mut depth = 0_usize;
-    for (at, token) in tokens.iter().enumerate().take(256) {
+    for (at, token) in tokens.iter().enumerate().take(MAX_LOOK_AHEAD) {
         match token {
             Token::Symbol('(') => depth += 1,
             Token::Symbol(',' | ')') if depth == 0 => return Some(at),
