@@ -72,5 +72,69 @@ fn binary_xml(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, conversations, binary_xml);
+/// A message of a TDS server in packets of 4,096 bytes ([MS-TDS] 2.2.3.1).
+fn tds_packets(message: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(message.len() + message.len() / 400);
+    let mut pieces = message.chunks(4_088).peekable();
+    while let Some(piece) = pieces.next() {
+        let len = ((piece.len() + 8) as u16).to_be_bytes();
+        out.extend([4, u8::from(pieces.peek().is_none()), len[0], len[1], 0, 51, 1, 0]);
+        out.extend_from_slice(piece);
+    }
+    out
+}
+
+/// Rows of an `int` and an `nvarchar` of so many bytes; of TDS, as long as they are walked value by value, and beyond.
+fn tds_rows(bytes: usize, text: u16) -> Vec<u8> {
+    let mut reply = vec![0x81, 2, 0, 0, 0, 0, 0, 0, 0, 0x38, 1, b'a', 0];
+    reply.extend([0, 0, 0, 0, 0, 0, 0xe7, 0xff, 0x1f, 0, 0, 0, 0, 0, 1, b'b', 0]);
+    while reply.len() < bytes {
+        reply.extend([0xd1, 7, 0, 0, 0]);
+        reply.extend(text.to_le_bytes());
+        reply.resize(reply.len() + usize::from(text), b'x');
+    }
+    reply.extend([0xfd, 0x10, 0, 0xc1, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    tds_packets(&reply)
+}
+
+/// DataRow messages of one value (PostgreSQL 55.7), then the end of the query.
+fn pgsql_rows(bytes: usize, text: u32) -> Vec<u8> {
+    let mut reply = b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0".to_vec();
+    while reply.len() < bytes {
+        reply.push(b'D');
+        reply.extend((text + 10).to_be_bytes());
+        reply.extend([0, 1]);
+        reply.extend(text.to_be_bytes());
+        reply.resize(reply.len() + text as usize, b'x');
+    }
+    reply.extend_from_slice(b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I");
+    reply
+}
+
+/// Bulk rows behind a recorded login: they are stepped over, not parsed.
+fn rows(criterion: &mut Criterion) {
+    const MIB: usize = 1024 * 1024;
+    let mut group = criterion.benchmark_group("rows");
+    group.sample_size(10);
+    let query = b"Q\0\0\0\x0dSELECT 1\0".to_vec();
+    let batch: Vec<u8> = b"\x01\x01\0\x18\0\0\x01\0S\0E\0L\0E\0C\0T\0 \x001\0".to_vec();
+    for (name, login, request, reply) in [
+        ("tds_walked_100", "tds_benign_0", &batch, tds_rows(4 * MIB, 100)),
+        ("tds_walked_2000", "tds_benign_0", &batch, tds_rows(4 * MIB, 2_000)),
+        ("tds_beyond_100", "tds_benign_0", &batch, tds_rows(64 * MIB, 100)),
+        ("pgsql_100", "pgsql_live_simple", &query, pgsql_rows(16 * MIB, 100)),
+        ("pgsql_2000", "pgsql_live_simple", &query, pgsql_rows(16 * MIB, 2_000)),
+    ] {
+        let Some((_, login)) = fixture::all(login).into_iter().next() else { continue };
+        // The end of a recorded session would be the end of this one.
+        let login: testing::Script = login.into_iter().take(if name.starts_with("tds") { 4 } else { 6 }).collect();
+        group.throughput(Throughput::Bytes(reply.len() as u64));
+        let script: testing::Script =
+            login.into_iter().chain([(Direction::ToServer, request.clone()), (Direction::ToClient, reply)]).collect();
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(run(&script))));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, conversations, binary_xml, rows);
 criterion_main!(benches);

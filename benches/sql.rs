@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use backstop_detectors::content::sql::conditions;
+use backstop_detectors::content::sql::{Around, Asked, Dialect, Memory, conditions, read_request};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 const ORDINARY: [&str; 3] = [
@@ -25,6 +25,21 @@ fn sql(criterion: &mut Criterion) {
             bencher.iter(|| texts.iter().map(|text| black_box(conditions(text)).len()).sum::<usize>());
         });
     }
+    // As the detectors read a request: by the rules of one server, with the tables that matter.
+    for (name, texts) in [("request_ordinary", ORDINARY), ("request_hostile", HOSTILE)] {
+        let bytes = texts.iter().map(|text| text.len() as u64).sum();
+        group.throughput(Throughput::ElementsAndBytes { elements: texts.len() as u64, bytes });
+        group.bench_function(name, |bencher| {
+            let around =
+                Around { dialect: Dialect::TransactSql, database: Some("VeeamBackup"), matters: &|table| table.name == "hosts" };
+            let mut memory = Memory::default();
+            let mut read = |text| read_request(&Asked::Text(black_box(text), Vec::new()), &around, &mut memory).hits.len();
+            bencher.iter(|| texts.iter().copied().map(&mut read).sum::<usize>());
+        });
+    }
+    let padded = format!("{}EXEC xp_cmdshell 'dir'", "/* x */ -- y\n    ".repeat(6_000));
+    group.throughput(Throughput::Bytes(padded.len() as u64));
+    group.bench_function("padded", |bencher| bencher.iter(|| black_box(conditions(&padded))));
     let large = ORDINARY.join(";\n").repeat(200);
     group.throughput(Throughput::Bytes(large.len() as u64));
     group.bench_function("one_large_batch", |bencher| bencher.iter(|| black_box(conditions(&large))));

@@ -76,6 +76,55 @@ fn the_lab_captures_give_what_their_manifest_expects_and_nothing_else() {
     }
 }
 
+/// From the manifest of the folder: SQL. Techniques of content (the cradle) are rules of their own.
+const SQL: [(&str, &[Expected]); 11] = [
+    ("t1_tds_benign.pcap", &[]),
+    ("t1b_tds_benign_words.pcap", &[]),
+    ("t2_xp_cmdshell.pcap", &[(9_402_001, "10.20.30.41", 2, 2), (9_402_002, "10.20.30.41", 4, 4)]),
+    ("t3_veeam_credentials.pcap", &[(9_402_007, "10.20.30.41", 3, 3), (9_402_008, "10.20.30.41", 1, 1)]),
+    ("t5_rpc.pcap", &[(9_402_002, "10.20.30.41", 3, 4), (9_402_007, "10.20.30.41", 2, 2)]),
+    ("t6_multi_packet.pcap", &[(9_402_002, "10.20.30.41", 2, 2)]),
+    ("t8_tls_full.pcap", &[]),
+    (
+        "t8b_tls_login_only.pcap",
+        &[(9_402_001, "10.20.30.41", 1, 1), (9_402_002, "10.20.30.41", 1, 1), (9_402_007, "10.20.30.41", 1, 1)],
+    ),
+    ("p1_pg_benign.pcap", &[]),
+    ("p2_pg_credentials.pcap", &[(9_402_007, "10.20.30.41", 2, 2)]),
+    ("p5_pg_ssl_refused.pcap", &[(9_402_007, "10.20.30.41", 1, 1)]),
+];
+
+#[test]
+fn the_sql_captures_give_what_their_manifest_expects_and_nothing_else() {
+    let Some(folder) = shared("captures/lateral") else { return };
+    for (file, expected) in SQL {
+        let mut records = records(&replay(&folder.join(file), &[]));
+        // What is above the informational level, and no content rule.
+        records.retain(|record| {
+            let alert = &record["alert"];
+            alert["severity"].as_u64().is_some_and(|severity| severity < 3)
+                && alert["signature_id"].as_u64().is_some_and(|sid| sid < 9_410_000)
+        });
+        let found = by_client(&records);
+        for (sid, client, fewest, most) in expected {
+            let count = found.get(&(*sid, (*client).to_owned())).copied().unwrap_or(0);
+            assert!((*fewest..=*most).contains(&count), "{file}: {sid} by {client}: {count} alerts, {fewest} to {most} expected");
+        }
+        let known: BTreeSet<(u64, String)> = expected.iter().map(|(sid, client, ..)| (*sid, (*client).to_owned())).collect();
+        let surplus: Vec<_> = found.keys().filter(|key| !known.contains(key)).collect();
+        assert!(surplus.is_empty(), "{file}: not expected: {surplus:?}");
+    }
+}
+
+#[test]
+fn a_known_client_may_log_in_as_an_administrator() {
+    let Some(folder) = shared("captures/lateral") else { return };
+    let file = folder.join("t1b_tds_benign_words.pcap");
+    assert_eq!(alert_counts(&records(&replay(&file, &[]))), BTreeMap::from([(9_402_010, 1)]));
+    assert!(alert_counts(&records(&replay(&file, &["--set", "known_clients=10.20.30.22"]))).is_empty());
+    assert!(alert_counts(&records(&replay(&file, &["--set", "detect_sql.admin_users=root"]))).is_empty());
+}
+
 #[test]
 fn credentials_that_came_back_are_counted_and_never_shown() {
     let Some(folder) = shared("captures/veeam") else { return };

@@ -1,21 +1,33 @@
-//! A live interface: `scripts/live-test.sh` replays a capture onto one end of a veth pair while the sensor listens on the other.
+//! Peers that live: `scripts/live-test.sh` replays a capture onto one end of a veth pair while the sensor listens on the other;
+//! `scripts/pgsql-live.sh` and `scripts/tds-live.sh` record real clients on loopback and replay that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
 
 use std::process::Command;
 
-#[test]
-fn alerts_of_a_live_interface_are_on_disk_while_it_runs() {
-    let output = Command::new("bash")
-        .arg("scripts/live-test.sh")
-        .arg(env!("CARGO_BIN_EXE_backstop"))
-        .current_dir(common::top())
-        .output()
-        .unwrap();
+/// Runs a script with the binary. It says `passed` and why it passed, or why it was skipped.
+fn run(script: &str, passed: &str) {
+    let output =
+        Command::new("bash").arg(script).arg(env!("CARGO_BIN_EXE_backstop")).current_dir(common::top()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", common::stderr(&output));
-    assert!(said.contains("live capture: alerts on disk") || said.starts_with("skipped: "), "{said}");
-    // A clear word in the test's output when namespaces are not permitted.
-    print!("{said}");
+    assert!(said.contains(passed) || said.starts_with("skipped: "), "{said}");
+    // A clear word in the test's output when something is missing or not permitted.
+    print!("{script}: {said}");
+}
+
+#[test]
+fn alerts_of_a_live_interface_are_on_disk_while_it_runs() {
+    run("scripts/live-test.sh", "live capture: alerts on disk");
+}
+
+#[test]
+fn a_real_postgresql_server_and_its_clients_are_understood() {
+    run("scripts/pgsql-live.sh", "passed: ");
+}
+
+#[test]
+fn real_tds_clients_are_understood() {
+    run("scripts/tds-live.sh", "passed: ");
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::sql::SqlConfig;
+
 /// Networks, known hosts and limits of detection.
 #[derive(Clone, Debug)]
 pub struct DetectConfig {
@@ -30,6 +32,8 @@ pub struct DetectConfig {
     pub encrypted_dump: EncryptedDump,
     /// 9401010.
     pub tls_stack: TlsStack,
+    /// Detections on SQL servers.
+    pub sql: SqlConfig,
 }
 
 /// The shape of a credential dump inside TLS, in bytes of net.tcp records. `docs/detections.md` says how it was measured.
@@ -129,6 +133,7 @@ impl Default for DetectConfig {
             max_excerpt: 1_024,
             encrypted_dump: EncryptedDump::default(),
             tls_stack: TlsStack::default(),
+            sql: SqlConfig::default(),
         }
     }
 }

@@ -160,6 +160,24 @@ impl MetaRef {
 pub enum Role {
     /// Configured, or learned from what it answered.
     BackupServer(IpAddr),
+    /// No backup server: where servers are configured, none of these; otherwise none that was learned. A host that plays a
+    /// backup server to hide itself gets nowhere where servers are configured.
+    Stranger(IpAddr),
+}
+
+/// Events of one source that are counted together over flows: the finding stands once there are enough of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Whose events are counted together, besides the sid.
+    pub key: Vec<u8>,
+    /// What the event is of, where only different ones count (names of tables); otherwise each event counts.
+    pub items: Vec<String>,
+    /// How many it takes.
+    pub needed: usize,
+    /// Packet time in which they must come.
+    pub window: Duration,
+    /// What is told of all events together: a name, and a value of this one.
+    pub notes: Vec<(&'static str, String)>,
 }
 
 /// Repetition of the same cause: the first is an alert, further ones within the window are counted only.
@@ -200,6 +218,8 @@ pub struct Finding {
     pub excerpt_of: u64,
     /// Roles that must hold.
     pub requires: Vec<Role>,
+    /// Events that are counted together; the threshold comes after it.
+    pub tally: Option<Tally>,
     /// Repetition over flows; none means each finding stands.
     pub threshold: Option<Threshold>,
     /// It brings an alert of the same flow and sid up to date: written as a protocol record, not as another alert.

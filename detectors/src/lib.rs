@@ -13,6 +13,7 @@ mod mask;
 mod matches;
 pub mod mitre;
 mod registry;
+pub mod sql;
 #[cfg(test)]
 mod testing;
 pub mod veeam;
@@ -20,7 +21,7 @@ pub mod veeam;
 pub use config::{DetectConfig, EncryptedDump, TlsStack};
 pub use context::{Context, Detector, Fact, Findings, Scanned};
 pub use correlate::{Admit, Correlator, CorrelatorCounters};
-pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Technique, Threshold};
+pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Tally, Technique, Threshold};
 pub use matches::finding_for_match;
 pub use mitre::technique;
 pub use registry::{REGISTRY, Registered};

@@ -3,17 +3,61 @@
 //! Evidence is read by many; a password in it would be a leak of our own. Known limits: a secret that nothing names
 //! (`net user x SECRET /add`) is not recognised.
 
+use std::borrow::Cow;
+
+use backstop_protocols::sql::redact;
+
 /// Names behind which a secret stands, in lower case. The last ones need a sign of assignment, being ordinary words too.
 const NAMES: [&str; 10] =
     ["password", "passwd", "passphrase", "passcode", "pwd", "secret", "apikey", "privatekey", "accesstoken", "pass"];
+/// Procedures whose arguments hold secrets by their place.
+const PROCEDURES: [&str; 4] = ["sp_addl", "sp_addapprole", "sp_setapprole", "sp_password"];
 /// What stands in place of a secret.
 const MASK: &str = "***";
 /// Blanks and quotes between a name and its secret at most.
 const MAX_BETWEEN: usize = 256;
 
-/// The text with secrets left out, and whether there were any. Linear in the text.
+/// The text with secrets left out, and whether there were any: those that a name assigns, those that SQL places
+/// (`sp_addlogin 'bob', '…'`), and those of `-u user:…`. Linear in the text.
 #[must_use]
 pub fn mask(text: &str) -> (String, bool) {
+    let (named, by_name) = mask_named(text);
+    let placed = if PROCEDURES.iter().any(|name| contains(&named, name)) { redact(&named) } else { Cow::Borrowed(&*named) };
+    let (out, by_option) = mask_option(&placed);
+    (out, by_name || by_option || *placed != *named)
+}
+
+/// Whether a text has a word in it, whatever the case.
+fn contains(text: &str, word: &str) -> bool {
+    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+/// `-u user:secret`, `--user user:secret` and `--proxy-user`: what stands behind the colon, up to a blank or quote.
+fn mask_option(text: &str) -> (String, bool) {
+    let mut out = String::with_capacity(text.len());
+    let mut masked = false;
+    let mut option = false;
+    for piece in text.split_inclusive([' ', '\t', '\'', '"']) {
+        let word = piece.trim_end_matches([' ', '\t', '\'', '"']);
+        let stripped = word.strip_prefix("-u").filter(|rest| !rest.is_empty() && !rest.starts_with('-'));
+        let value = if option { Some(word) } else { stripped };
+        match value.and_then(|value| value.split_once(':')).filter(|(user, secret)| !user.is_empty() && !secret.is_empty()) {
+            // An address is no password.
+            Some((_, secret)) if !secret.starts_with("//") => {
+                out.push_str(word.get(..word.len() - secret.len()).unwrap_or_default());
+                out.push_str(MASK);
+                out.push_str(piece.get(word.len()..).unwrap_or_default());
+                masked = true;
+            }
+            _ => out.push_str(piece),
+        }
+        // A quote may stand between the option and its value.
+        option = matches!(word, "-u" | "-U" | "--user" | "--proxy-user") || (option && word.is_empty());
+    }
+    (out, masked)
+}
+
+fn mask_named(text: &str) -> (String, bool) {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut masked = false;
@@ -123,6 +167,10 @@ mod tests {
             ("{\"password\":\"hunter2\"}", "{\"password\":\"***\"}"),
             ("ALTER USER u PASSWORD 'hunter2'", "ALTER USER u PASSWORD '***'"),
             ("SECRET='x", "SECRET='***"),
+            ("EXEC sp_addlogin 'bob','hunter2'", "EXEC sp_addlogin 'bob','***'"),
+            ("curl -u bob:hunter2 http://a/", "curl -u bob:*** http://a/"),
+            ("curl --user \"bob:hunter2\" x", "curl --user \"bob:***\" x"),
+            ("'curl -ubob:hunter2'", "'curl -ubob:***'"),
             ("password=a password=b", "password=*** password=***"),
         ] {
             assert_eq!(mask(text), (expected.to_owned(), true));
@@ -131,7 +179,18 @@ mod tests {
 
     #[test]
     fn ordinary_texts_stay_as_they_are() {
-        for text in ["SELECT password FROM t", "the password expired", "", "pwd", "secretary = 1", "p", "password=''"] {
+        for text in [
+            "SELECT password FROM t",
+            "the password expired",
+            "",
+            "pwd",
+            "secretary = 1",
+            "p",
+            "password=''",
+            "-u http://a/",
+            "ls -u a",
+            "net -user: x",
+        ] {
             assert_eq!(mask(text), (text.to_owned(), false), "{text}");
         }
     }

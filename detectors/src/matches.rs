@@ -43,6 +43,7 @@ pub fn finding_for_match(context: &Context<'_>, found: &Match, scanned: &Scanned
         excerpt: first.map(|string| excerpt(&string.excerpt, context.config.max_excerpt)).unwrap_or_default(),
         excerpt_of: first.map_or(0, |string| string.length),
         requires: Vec::new(),
+        tally: None,
         threshold: None,
         update: false,
     }

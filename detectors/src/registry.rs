@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use crate::example;
+use crate::sql::{logins, statements};
 use crate::veeam::{
     command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
     unlisted,
@@ -29,6 +30,9 @@ pub static REGISTRY: &[Registered] = &[
     Registered { metas: &[&sql::META, &command::META], new: sql::detector },
     Registered { metas: &[&encrypted_dump::META], new: encrypted_dump::detector },
     Registered { metas: &[&tls_stack::META], new: tls_stack::detector },
+    // One detector each: a request is read once for all that it may be.
+    Registered { metas: statements::METAS, new: statements::detector },
+    Registered { metas: logins::METAS, new: logins::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { metas: &[&example::META], new: example::detector },
@@ -60,7 +64,7 @@ mod tests {
                 assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
             }
         }
-        assert!((9_401_001..=9_401_010).all(|sid| seen.contains(&sid)));
+        assert!((9_401_001..=9_401_010).chain(9_402_001..=9_402_010).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -16,10 +16,12 @@ pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
 pub mod parser;
+pub mod pgsql;
 pub mod reassembly;
 pub mod seeds;
 pub mod split;
 pub mod sql_text;
+pub mod tds;
 pub mod tls_hello;
 pub mod tls_keys;
 pub mod tls_sealed;
@@ -42,6 +44,8 @@ pub static TARGETS: &[Target] = &[
     Target { name: "tls_keys", run: tls_keys::run },
     Target { name: "tls_sealed", run: tls_sealed::run },
     Target { name: "tls_session", run: tls_session::run },
+    Target { name: "tds", run: tds::run },
+    Target { name: "pgsql", run: pgsql::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },

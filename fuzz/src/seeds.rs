@@ -11,7 +11,7 @@ use backstop_testkit::frame::{Frame, fragments};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{frames, parser, reassembly, split, tls_hello, tls_sealed, tls_session};
+use crate::{frames, parser, pgsql, reassembly, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -59,6 +59,8 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         conversation(&mut out, &name, &script)?;
         envelopes(&mut out, &name, &script)?;
         formatter_streams(&mut out, &name, &script)?;
+        tds_messages(&mut out, &name, &script)?;
+        pgsql_messages(&mut out, &name, &script)?;
     }
     hellos(&mut out)?;
     sealed(&mut out)?;
@@ -226,6 +228,63 @@ fn formatter_streams(out: &mut Writer, name: &str, script: &Script) -> io::Resul
         return Err(io::Error::other("remoting_0 holds no BinaryFormatter stream"));
     }
     Ok(())
+}
+
+/// The packets of a TDS conversation; headers away, the target adds them. Behind TLS there are none.
+fn tds_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    if !name.starts_with("tds_") || name.starts_with("tds_tls_") {
+        return Ok(());
+    }
+    let mut seed = vec![if name.ends_with('1') { tds::SMALL } else { 0 }, 40];
+    'turns: for (direction, bytes) in script {
+        let mut rest = bytes.as_slice();
+        while let [kind, status, high, low, ..] = *rest {
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            let (Some(packet), Some(op)) = (rest.get(tds::HEADER..len), tds::op(kind, op(*direction) != 0, status & 1 != 0))
+            else {
+                break;
+            };
+            if seed.len() + packet.len() > MAX_SEED {
+                break 'turns;
+            }
+            split::push(&mut seed, op, packet);
+            rest = &rest[len..];
+        }
+    }
+    out.add("tds", name, &seed)?;
+    seed[0] |= tds::SMP;
+    out.add("tds", &format!("{name}_smp"), &seed)
+}
+
+/// The messages of a PostgreSQL conversation; headers away, the target adds them.
+fn pgsql_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    if !name.starts_with("pgsql_") || name.starts_with("pgsql_tls_") {
+        return Ok(());
+    }
+    let mut seed = vec![0, 40];
+    'turns: for (direction, bytes) in script {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let to_client = op(*direction) != 0;
+            // A startup packet, an answer of one byte, or a message.
+            let (kind, from) = match rest[0] {
+                0 => (0, 0),
+                b'N' | b'S' if to_client && rest.len() == 1 => (0, 0),
+                kind => (kind, 1),
+            };
+            let (start, end) = match rest.get(from..from + 4) {
+                Some(len) if rest.len() > 1 => (from + 4, from + u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize),
+                _ => (0, rest.len()),
+            };
+            let (Some(body), Some(op)) = (rest.get(start..end), pgsql::op(kind, to_client)) else { break };
+            if seed.len() + body.len() > MAX_SEED {
+                break 'turns;
+            }
+            split::push(&mut seed, op, body);
+            rest = &rest[end..];
+        }
+    }
+    out.add("pgsql", name, &seed)
 }
 
 fn hellos(out: &mut Writer) -> io::Result<()> {

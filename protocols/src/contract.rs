@@ -59,6 +59,8 @@ pub struct Surroundings {
     pub keys: Option<Arc<KeyRing>>,
     /// The addresses of both ends, where they are known: a key may be meant for one of them.
     pub ends: Option<[IpAddr; 2]>,
+    /// The layer around theirs is TLS.
+    pub inside_tls: bool,
 }
 
 /// What a parser did with the bytes it was given.
@@ -154,6 +156,18 @@ pub trait Sink {
     fn enter(&mut self, _direction: Direction, _unconsumed: usize) {}
     /// The end of it.
     fn leave(&mut self) {}
+    /// Bytes that a parser unwrapped and reads itself: they go outwards as those of [`Sink::plaintext`] do, and to no layer.
+    fn unwrapped(&mut self, direction: Direction, bytes: &[u8]) {
+        self.plaintext(direction, bytes);
+    }
+    /// The same for [`Sink::plaintext_gap`].
+    fn unwrapped_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.plaintext_gap(direction, len);
+    }
+    /// The same for [`Sink::plaintext_end`].
+    fn unwrapped_end(&mut self, direction: Direction) {
+        self.plaintext_end(direction);
+    }
     /// The flow's protocol is now known for sure (both sides, or one side beyond doubt). What a layer says
     /// that is wrapped around one that is known already goes no further: the innermost names the flow.
     fn confirmed(&mut self, app_proto: AppProto);
@@ -192,6 +206,11 @@ pub trait Parser: Send {
 
     /// No keys will come: what is left to say is said now. Called a second time as [`Parser::poll`] is.
     fn stop_waiting(&mut self, _out: &mut dyn Sink) {}
+
+    /// What stands on the stream from here on is ciphertext that it sees itself, without a layer around it.
+    fn is_ciphertext(&self) -> bool {
+        false
+    }
 
     /// Bytes it holds of its own, beside those that were not consumed.
     fn held(&self) -> usize {

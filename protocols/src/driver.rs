@@ -119,7 +119,10 @@ impl Driver {
     /// What the outermost layer carries is ciphertext: the raw stream says nothing.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        self.layers.first().is_some_and(|layer| layer.app_proto == Some(AppProto::Tls))
+        self.layers.first().is_some_and(|layer| {
+            let by_parser = matches!(&layer.state, State::Parsing(parser) if parser.is_ciphertext());
+            layer.app_proto == Some(AppProto::Tls) || by_parser
+        })
     }
 
     /// Still looking at the first bytes.
@@ -554,11 +557,16 @@ impl Driver {
             head.extend_from_slice(bytes);
         }
         let seen: &[u8] = if first_look { bytes } else { &head };
-        let (found, more) = recognise(direction, seen);
+        // However the bytes were cut, the same of them decide.
+        let (found, more) = recognise(direction, seen.get(..MAX_PROBE).unwrap_or(seen));
         let more = more && seen.len() < MAX_PROBE;
         match found {
             Some(app_proto) => {
-                *layer = Layer { lanes: std::mem::take(&mut layer.lanes), ..Layer::new(Some(app_proto), &self.around) };
+                let lanes = std::mem::take(&mut layer.lanes);
+                let within = level.checked_sub(1).and_then(|outer| self.layers.get(outer)).and_then(|outer| outer.app_proto);
+                let around = Surroundings { inside_tls: within == Some(AppProto::Tls), ..self.around.clone() };
+                let Some(layer) = self.layers.get_mut(level) else { return };
+                *layer = Layer { lanes, ..Layer::new(Some(app_proto), &around) };
                 // What one side could not tell, the other just did: both belong to this layer.
                 layer.lanes.to_server.through = false;
                 layer.lanes.to_client.through = false;
@@ -689,6 +697,18 @@ impl Sink for LayerSink<'_> {
 
     fn plaintext_end(&mut self, direction: Direction) {
         self.plain.runs.push(Run::End(direction));
+    }
+
+    fn unwrapped(&mut self, direction: Direction, bytes: &[u8]) {
+        self.outer.plaintext(direction, bytes);
+    }
+
+    fn unwrapped_gap(&mut self, direction: Direction, len: Option<u64>) {
+        self.outer.plaintext_gap(direction, len);
+    }
+
+    fn unwrapped_end(&mut self, direction: Direction) {
+        self.outer.plaintext_end(direction);
     }
 
     fn confirmed(&mut self, app_proto: AppProto) {

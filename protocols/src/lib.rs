@@ -8,9 +8,10 @@ pub mod contract;
 pub mod cursor;
 pub mod driver;
 mod registry;
+pub mod sql;
 #[doc(hidden)]
 pub mod testing;
 
 pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
 pub use driver::Driver;
-pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, soap, tls, veeam};
+pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, pgsql, soap, tds, tls, veeam};

@@ -69,6 +69,10 @@ pub mod soap;
 pub mod echo;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
+#[path = "pgsql/mod.rs"]
+pub mod pgsql;
+#[path = "tds/mod.rs"]
+pub mod tds;
 #[path = "tls/mod.rs"]
 pub mod tls;
 #[path = "veeam/mod.rs"]
@@ -79,8 +83,12 @@ app_layer! {
     Nmf => nmf,
     /// TLS, as far as it is in the clear.
     Tls => tls,
+    /// [MS-TDS]: Tabular Data Stream, how clients speak to SQL Server.
+    Tds => tds,
     /// Veeam's remote invocation on top of NMF and SOAP; never probed, NMF hands it on.
     Veeam => veeam,
+    /// PostgreSQL's frontend/backend protocol.
+    Pgsql => pgsql,
     /// The template (RFC 862).
     Echo => echo,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backstop_protocols::testing::{self, Recorder, Script};
 use backstop_protocols::tls::KeyRing;
-use backstop_protocols::{Driver, Limits, PROTOCOLS, Surroundings, nmf, tls};
+use backstop_protocols::{Driver, Limits, PROTOCOLS, Surroundings, nmf, pgsql, tds, tls};
 use backstop_types::Direction;
 use proptest::prelude::*;
 
@@ -74,7 +74,12 @@ fn a_gap_anywhere_is_survived() {
                 let violations: Vec<_> = recorder
                     .anomalies()
                     .into_iter()
-                    .filter(|event| nmf::is_violation(event) || tls::is_violation(event))
+                    .filter(|event| {
+                        nmf::is_violation(event)
+                            || pgsql::is_violation(event)
+                            || tds::is_violation(event)
+                            || tls::is_violation(event)
+                    })
                     .collect();
                 assert!(violations.is_empty(), "{name}: a gap of {len} at {at} is nobody's violation: {violations:?}");
             }

@@ -305,6 +305,22 @@ pub fn some_one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserial
     one_or_many(deserializer).map(Some)
 }
 
+/// A list of names, or one text with commas.
+#[derive(Clone, Debug)]
+pub struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(Self)
+    }
+}
+
+impl From<Names> for Vec<String> {
+    fn from(names: Names) -> Self {
+        names.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,9 +20,10 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, DecodeSection, DefragSection, DetectSection, EncryptedDumpSection, FlowSection, ParserSection, ScanSection,
-    TlsSection, TlsStackSection,
+    CaptureSection, DecodeSection, DefragSection, DetectSection, DetectSqlSection, EncryptedDumpSection, FlowSection, ParserSection,
+    ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
+use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
 use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
@@ -53,6 +54,7 @@ pub struct Config {
     detect: DetectSection,
     encrypted_dump: EncryptedDumpSection,
     tls_stack: TlsStackSection,
+    detect_sql: DetectSqlSection,
     decode: DecodeSection,
     defrag: DefragSection,
     flow: FlowSection,
@@ -60,6 +62,7 @@ pub struct Config {
     parser: ParserSection,
     scan: ScanSection,
     tls: TlsSection,
+    sql: SqlSection,
 }
 
 /// One output.
@@ -159,6 +162,8 @@ impl Config {
             Some(types) => types.iter().map(|name| name.0).collect(),
             None => Types::known(),
         };
+        let mut sql = SqlSettings::default();
+        self.sql.apply(&mut sql);
         EveSettings {
             // Names were checked when they were read.
             types: Types::from_names(names, self.eve.strict).unwrap_or_default(),
@@ -166,6 +171,7 @@ impl Config {
             interface: None,
             files: Vec::new(),
             max_payload: self.eve.max_payload.map_or(MAX_PAYLOAD, |size| size.0),
+            sql,
         }
     }
 
@@ -179,6 +185,7 @@ impl Config {
         self.detect.apply(&mut detect);
         self.encrypted_dump.apply(&mut detect.encrypted_dump);
         self.tls_stack.apply(&mut detect.tls_stack);
+        self.detect_sql.apply(&mut detect.sql);
         detect
     }
 
@@ -236,12 +243,14 @@ fn keys() -> Vec<String> {
         .chain(section("detect", DetectSection::KEYS))
         .chain(section("encrypted_dump", EncryptedDumpSection::KEYS))
         .chain(section("tls_stack", TlsStackSection::KEYS))
+        .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))
         .chain(section("defrag", DefragSection::KEYS))
         .chain(section("flow", FlowSection::KEYS))
         .chain(section("parser", ParserSection::KEYS))
         .chain(section("scan", ScanSection::KEYS))
         .chain(section("tls", TlsSection::KEYS))
+        .chain(section("sql", SqlSection::KEYS))
         .collect()
 }
 

@@ -4,22 +4,24 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
+use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
 use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Fingerprints, Paths, Size, Span};
+use super::human::{Count, Fingerprints, Names, Paths, Size, Span};
+use crate::eve::sql::SqlSettings;
 
 /// Declares a table of the file and how it changes the settings of a crate.
 macro_rules! section {
-    ($(#[$doc:meta])* $name:ident for $target:ty { $($key:ident : $kind:ty),* $(,)? } $(with { $($own:ident : $own_kind:ty),* $(,)? })?) => {
+    ($(#[$doc:meta])* $name:ident for $target:ty { $($(#[$attr:meta])* $key:ident : $kind:ty),* $(,)? } $(with { $($own:ident : $own_kind:ty),* $(,)? })?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
-            $($key: Option<$kind>,)*
+            $($(#[$attr])* $key: Option<$kind>,)*
             $($(pub $own: Option<$own_kind>,)*)?
         }
 
@@ -61,6 +63,13 @@ section! {
     TlsStackSection for TlsStack { enabled: bool, allowed: Fingerprints }
 }
 section! {
+    /// `[detect_sql]`
+    DetectSqlSection for SqlConfig {
+        backup_databases: Names, secret_tables: Names, inventory_tables: Names, inventory_count: Count,
+        inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Names,
+    }
+}
+section! {
     /// `[decode]`
     DecodeSection for DecodeConfig { max_layers: Count }
 }
@@ -82,6 +91,13 @@ section! {
     ParserSection for Limits {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count, max_undecrypted: Size,
+    }
+}
+section! {
+    /// `[sql]`
+    SqlSection for SqlSettings {
+        #[serde(alias = "max-statement")] max_statement: Size,
+        #[serde(alias = "mask-literals")] mask_literals: bool,
     }
 }
 section! {

@@ -10,6 +10,7 @@ pub mod flow;
 pub mod opened;
 pub mod protocol;
 pub mod sensor_stats;
+pub mod sql;
 pub mod stats;
 pub mod time;
 pub mod tls_session;
@@ -31,6 +32,8 @@ pub struct EveSettings {
     pub files: Vec<String>,
     /// Bytes of `payload_printable`.
     pub max_payload: usize,
+    /// How much of SQL is written.
+    pub sql: sql::SqlSettings,
 }
 
 /// Event types that are written.
@@ -52,7 +55,7 @@ pub struct Types {
 }
 
 /// Types of our own: they carry a top-level object that Suricata's schema does not know.
-const OWN: [&str; 4] = ["nmf", "veeam", "tls_session", "sensor_stats"];
+const OWN: [&str; 5] = ["nmf", "tds", "veeam", "tls_session", "sensor_stats"];
 
 /// Whether a type of records is ours alone.
 fn is_own(name: &str) -> bool {

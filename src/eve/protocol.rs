@@ -1,5 +1,5 @@
-//! Records of transactions: `tls` as Suricata has it, `nmf` and `veeam` of our own, each with an object of its name. One that
-//! was found inside TLS has the session's `tls` object besides, and, of ours, `decrypted`.
+//! Records of transactions: `tls` and `pgsql` as Suricata has them, `nmf`, `tds` and `veeam` of our own, each with an object of
+//! its name. One that was found inside TLS has the session's `tls` object besides, and, of ours, `decrypted`.
 
 use std::collections::BTreeMap;
 
@@ -47,20 +47,24 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Writes the record of a transaction, where its type is written.
-pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) {
+/// Writes the record of a transaction, where its type is written; whether SQL in it was cut.
+pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) -> bool {
     let of = transaction.app_proto();
+    let mut cut = false;
     if settings.types.protocol(of) {
-        let metadata = Metadata::of(transaction);
-        object(out, settings, about, (of, transaction.tx_id()), transaction.fields(), metadata);
+        let mut fields = transaction.fields();
+        cut = super::sql::bound(&mut fields, of, &settings.sql);
+        object(out, settings, about, (of, transaction.tx_id()), fields, Metadata::of(transaction));
     }
+    cut
 }
 
 /// Writes what brings an earlier alert of the same flow up to date: a record of the protocol that its evidence is of, with an
-/// object `update` that names the signature.
+/// object `update` that names the signature. Suricata's objects have no place for it: of `pgsql` and `tls` there is none.
 pub fn update(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, finding: &Finding) {
     let MetaRef::Builtin(meta) = finding.meta else { return };
-    let evidence = PROTOCOLS.iter().find_map(|protocol| match finding.context.get(protocol.name) {
+    let own = PROTOCOLS.iter().filter(|protocol| super::OWN.contains(&protocol.name));
+    let evidence = own.into_iter().find_map(|protocol| match finding.context.get(protocol.name) {
         Some(Value::Object(fields)) => Some((protocol.app_proto, fields)),
         _ => None,
     });

@@ -43,6 +43,9 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("thresholds_evicted", correlator.thresholds_evicted),
         ("role_missing", correlator.role_missing),
         ("repeated", correlator.repeated),
+        ("tallies", correlator.tallies),
+        ("tallies_evicted", correlator.tallies_evicted),
+        ("too_few", correlator.too_few),
     ];
     let mut sensor_stats = BTreeMap::from([
         ("decode", totals.decode.iter().collect()),

@@ -27,6 +27,10 @@ backstop_capture::counters! {
         nmf_flows,
         /// Flows recognised as TLS.
         tls_flows,
+        /// Flows recognised as TDS.
+        tds_flows,
+        /// Flows recognised as PostgreSQL.
+        pgsql_flows,
         /// Flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -37,6 +41,10 @@ backstop_capture::counters! {
         tls_decrypted,
         /// TLS sessions that have ended and stayed closed although keys were given; each says why.
         tls_not_decrypted,
+        /// PostgreSQL startups and requests recorded.
+        pgsql_transactions,
+        /// Records whose SQL was cut.
+        statements_cut,
         /// Protocol violations and lost syncs.
         anomalies,
         /// Anomalies not written because their flow had written enough.
@@ -296,7 +304,7 @@ impl StreamHandler for Handler<'_> {
             state.wire.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.
-        let scanning = if state.encrypted && state.driver.is_some() {
+        let scanning = if state.encrypted && state.driver.as_ref().is_some_and(|driver| driver.is_encrypted()) {
             state.wire.scans.get(direction).interest() == ScanInterest::More
         } else {
             self.scan(flow, state, Place { which: Which::Wire, direction, offset }, bytes, cause)
@@ -397,7 +405,9 @@ impl StreamHandler for Handler<'_> {
     }
 
     fn is_precious(&self, app: &App) -> bool {
-        app.0.as_deref().is_some_and(|state| state.alerted || state.app_proto == Some(AppProto::Nmf))
+        app.0.as_deref().is_some_and(|state| {
+            state.alerted || matches!(state.app_proto, Some(AppProto::Nmf | AppProto::Tds | AppProto::Pgsql))
+        })
     }
 }
 
@@ -466,13 +476,19 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         if transaction.is_record() {
             self.state.transactions += 1;
-            if transaction.app_proto() == AppProto::Tls {
-                self.handler.counters.tls_transactions += 1;
-                self.state.encrypted = true;
+            match transaction.app_proto() {
+                AppProto::Tls => {
+                    self.handler.counters.tls_transactions += 1;
+                    self.state.encrypted = true;
+                }
+                AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
+                _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
             let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: opened.as_ref() };
-            self.handler.line(about.flow, about.cause, |out| eve::protocol::write(out, &settings.eve, about, transaction));
+            let mut cut = false;
+            self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
+            self.handler.counters.statements_cut += u64::from(cut);
         }
         if let Transaction::Tls(session) = transaction {
             if !is_mark {
@@ -566,6 +582,8 @@ impl Sink for FlowSink<'_, '_> {
             match app_proto {
                 AppProto::Nmf => self.handler.counters.nmf_flows += 1,
                 AppProto::Tls => self.handler.counters.tls_flows += 1,
+                AppProto::Tds => self.handler.counters.tds_flows += 1,
+                AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

@@ -6,6 +6,7 @@
 //! make of it, the session that brought the fact says itself.
 
 mod bounded;
+mod tally;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use backstop_types::{Fields, PacketTime};
 use bounded::Bounded;
+use tally::Tallies;
 
 use crate::finding::{MetaRef, Role, Stage, Threshold};
 use crate::{DetectConfig, Fact, Finding};
@@ -47,6 +49,12 @@ pub struct CorrelatorCounters {
     pub role_missing: u64,
     /// Findings held back as repetitions.
     pub repeated: u64,
+    /// Sources whose events are counted now.
+    pub tallies: u64,
+    /// Such counts forgotten because the memory was full: they begin again.
+    pub tallies_evicted: u64,
+    /// Findings held back because there were too few events so far.
+    pub too_few: u64,
 }
 
 /// A cause within its window.
@@ -61,6 +69,8 @@ pub struct Correlator {
     config: Arc<DetectConfig>,
     backup_servers: Bounded<IpAddr, ()>,
     thresholds: Bounded<(u64, Vec<u8>), Running>,
+    tallies: Tallies,
+    too_few: u64,
     role_missing: u64,
     repeated: u64,
 }
@@ -73,7 +83,15 @@ impl Correlator {
     }
 
     fn with_caps(config: Arc<DetectConfig>, roles: usize, thresholds: usize) -> Self {
-        Self { config, backup_servers: Bounded::new(roles), thresholds: Bounded::new(thresholds), role_missing: 0, repeated: 0 }
+        Self {
+            config,
+            backup_servers: Bounded::new(roles),
+            thresholds: Bounded::new(thresholds),
+            tallies: Tallies::new(thresholds),
+            too_few: 0,
+            role_missing: 0,
+            repeated: 0,
+        }
     }
 
     /// Learns. What is confirmed again is remembered longer.
@@ -91,6 +109,13 @@ impl Correlator {
             return Admit::Suppressed;
         }
         self.orient(&mut finding);
+        if let Some(tally) = finding.tally.take() {
+            let Some(told) = self.tallies.count(finding.meta.sid(), &tally, now) else {
+                self.too_few += 1;
+                return Admit::Suppressed;
+            };
+            finding.context.set("tally", told);
+        }
         if let Some(threshold) = finding.threshold.take() {
             match self.repetition(finding.meta.sid(), &threshold, now) {
                 Some(held_back) if held_back > 0 => {
@@ -117,12 +142,19 @@ impl Correlator {
             thresholds_evicted: self.thresholds.evicted(),
             role_missing: self.role_missing,
             repeated: self.repeated,
+            tallies: self.tallies.len() as u64,
+            tallies_evicted: self.tallies.evicted(),
+            too_few: self.too_few,
         }
     }
 
     fn holds(&self, role: Role) -> bool {
         match role {
             Role::BackupServer(addr) => self.config.is_backup_server(addr) || self.backup_servers.contains(&addr),
+            Role::Stranger(addr) => {
+                let learned = || self.config.backup_servers.is_empty() && self.backup_servers.contains(&addr);
+                !self.config.is_backup_server(addr) && !learned()
+            }
         }
     }
 

@@ -72,6 +72,7 @@ impl Detector for Example {
             excerpt: shown.to_vec(),
             excerpt_of: echo.line.len() as u64,
             requires: Vec::new(),
+            tally: None,
             threshold: None,
             update: false,
         });

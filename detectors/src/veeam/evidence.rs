@@ -116,6 +116,7 @@ pub fn plain(meta: &'static Meta, context: &Context<'_>, fields: Fields) -> Find
         excerpt: Vec::new(),
         excerpt_of: 0,
         requires: Vec::new(),
+        tally: None,
         threshold: None,
         update: false,
     }

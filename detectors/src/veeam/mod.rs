@@ -9,7 +9,7 @@ pub mod credential_lookup;
 pub mod credentials_returned;
 pub mod encrypted_dump;
 mod encrypted_shape;
-mod evidence;
+pub(crate) mod evidence;
 pub mod malformed;
 pub mod outside;
 mod role;
@@ -19,7 +19,7 @@ pub mod sql;
 mod tests;
 pub mod tls_stack;
 pub mod unlisted;
-mod watch;
+pub(crate) mod watch;
 
 use backstop_protocols::veeam::{Call, Reply, ReplyKind};
 

@@ -49,14 +49,14 @@ struct SqlCalls {
 impl SqlCalls {
     /// The conditions that the SQL of a call meets.
     fn read(&mut self, call: &Call) -> sql::Reading {
-        let nothing = sql::Reading { hits: Vec::new(), complete: true };
+        let nothing = sql::Reading { complete: true, ..sql::Reading::default() };
         let Some(text) = call.sql.as_deref() else { return nothing };
         let key = watch::key(text);
         if self.harmless.contains(&key) {
             return nothing;
         }
         // Each text for itself: what one opens, the next does not close.
-        let mut reading = sql::Reading { hits: Vec::new(), complete: true };
+        let mut reading = sql::Reading { complete: true, ..sql::Reading::default() };
         for text in call.each_sql() {
             let of_one = sql::read(text);
             reading.complete &= of_one.complete;

@@ -1,7 +1,19 @@
 //! Conditions 9402001 to 9402006 of the catalogue.
 
-use super::script::{Call, Visitor};
-use super::statement::visit;
+use super::Memory;
+use super::execute::named;
+use super::fold::Constant;
+use super::reader::Reader;
+use super::script::{Argument, Call, Table, Visitor};
+use super::tables::dotted;
+use super::token::{Dialect, tokens};
+
+/// Commands shown of one condition besides the first.
+const MAX_COMMANDS: usize = 7;
+/// Tables kept of one request.
+const MAX_TABLES: usize = 64;
+/// Kinds of statements kept.
+const MAX_KINDS: usize = 16;
 
 /// A condition that a text meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +24,8 @@ pub struct Hit {
     pub name: &'static str,
     /// The command that would run, where there is one and it is constant.
     pub command: Option<String>,
+    /// Further commands, the first of them.
+    pub more_commands: Vec<String>,
 }
 
 /// Objects by which `sp_OACreate` runs programs or fetches files.
@@ -32,13 +46,42 @@ const AUTOMATION: [&str; 11] = [
 ];
 
 /// Languages of PostgreSQL that may do what the server may do.
-const UNTRUSTED: [&str; 8] = ["plpythonu", "plpython2u", "plpython3u", "plperlu", "pltclu", "plsh", "plrubyu", "c"];
+const UNTRUSTED: [&str; 11] =
+    ["plpythonu", "plpython2u", "plpython3u", "plperlu", "pltclu", "plsh", "plrubyu", "pljavau", "plluau", "plr", "c"];
+
+/// What a request asks for.
+#[derive(Clone, Debug)]
+pub enum Asked<'a> {
+    /// A text. What its parameters are bound to, by name (`@x`, `$1`).
+    Text(&'a str, Vec<Argument>),
+    /// A text prepared before; parameters without a name in the order in which they appear.
+    Prepared(&'a str, Vec<Argument>),
+    /// A procedure by its name, which may have parts and quotes, and its arguments.
+    Call(&'a str, Vec<Argument>),
+}
+
+/// In which surroundings.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Whose rules.
+    pub dialect: Dialect,
+    /// The database in use, where it is known.
+    pub database: Option<&'a str>,
+    /// Tables that matter; others are not kept, so no number of them hides the next one.
+    pub matters: &'a dyn Fn(&Table) -> bool,
+}
 
 /// What a text turned out to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {
     /// The conditions it meets, each once, in order of their ids.
     pub hits: Vec<Hit>,
+    /// Tables that are read and matter, each once.
+    pub tables: Vec<Table>,
+    /// Kinds of the statements outside of parentheses, the first of them.
+    pub kinds: Vec<&'static str>,
+    /// The database that it says is in use from here on.
+    pub database: Option<String>,
     /// It was read to its end: no bound was reached.
     pub complete: bool,
 }
@@ -49,34 +92,93 @@ pub fn conditions(text: &str) -> Vec<Hit> {
     read(text).hits
 }
 
-/// The conditions a text meets, and whether all of it was read.
+/// The conditions a text meets by the rules of either server, and whether all of it was read.
 #[must_use]
 pub fn read(text: &str) -> Reading {
-    let mut judge = Judge::default();
-    let complete = visit(text, &mut judge);
-    judge.hits.sort_by_key(|hit| hit.sid);
-    Reading { hits: judge.hits, complete }
+    let mut all = Reading { complete: true, ..Reading::default() };
+    for dialect in Dialect::ALL {
+        let around = Around { dialect, database: None, matters: &|_| false };
+        let one = read_request(&Asked::Text(text, Vec::new()), &around, &mut Memory::default());
+        all.complete &= one.complete;
+        for hit in one.hits {
+            match all.hits.iter_mut().find(|known| known.sid == hit.sid) {
+                Some(known) => known.command = known.command.take().or(hit.command),
+                None => all.hits.push(hit),
+            }
+        }
+    }
+    all.hits.sort_by_key(|hit| hit.sid);
+    all
+}
+
+/// Reads a request as its server would.
+pub fn read_request(asked: &Asked<'_>, around: &Around<'_>, memory: &mut Memory) -> Reading {
+    let mut judge =
+        Judge { dialect: around.dialect, automation: memory.automation, out: Reading::default(), matters: around.matters };
+    let len = match asked {
+        Asked::Text(text, _) | Asked::Prepared(text, _) => text.len(),
+        Asked::Call(_, arguments) => arguments.iter().filter_map(|argument| argument.value.as_ref()).map(String::len).sum(),
+    };
+    let mut reader = Reader::new(&mut judge, around.dialect, memory, len);
+    let before = around.database.map(str::to_lowercase);
+    reader.database.clone_from(&before);
+    match asked {
+        Asked::Text(text, bound) => {
+            for argument in bound {
+                if let Some(name) = &argument.name {
+                    reader.folder.set(name, argument.value.clone().map(Constant::Text));
+                }
+            }
+            reader.batch(text, 0);
+        }
+        Asked::Prepared(text, bound) => reader.prepared(text, bound),
+        Asked::Call(name, arguments) => {
+            if let Some((parts, _)) = dotted(&tokens(name, around.dialect)) {
+                reader.direct(named(parts, arguments.clone()));
+            }
+        }
+    }
+    let complete = reader.is_complete();
+    let database = reader.database.take().filter(|after| before.as_ref() != Some(after));
+    memory.automation = judge.automation;
+    let mut reading = judge.out;
+    (reading.complete, reading.database) = (complete, database);
+    reading.hits.sort_by_key(|hit| hit.sid);
+    reading
 }
 
 /// Decides call by call. Keeps the first hit of each condition only.
-#[derive(Default)]
-struct Judge {
-    hits: Vec<Hit>,
+struct Judge<'a> {
+    dialect: Dialect,
+    out: Reading,
     /// An object that runs programs was made.
     automation: bool,
+    matters: &'a dyn Fn(&Table) -> bool,
 }
 
-impl Judge {
+impl Judge<'_> {
     fn add(&mut self, sid: u64, name: &'static str, command: Option<&str>) {
-        match self.hits.iter_mut().find(|hit| hit.sid == sid) {
-            // The first command that is known is the one shown.
-            Some(hit) => hit.command = hit.command.take().or_else(|| command.map(str::to_owned)),
-            None => self.hits.push(Hit { sid, name, command: command.map(str::to_owned) }),
+        // Each means something to one of the two servers only.
+        let of = if sid == 9_402_006 { Dialect::Postgres } else { Dialect::TransactSql };
+        if of != self.dialect {
+            return;
+        }
+        let Some(hit) = self.out.hits.iter_mut().find(|hit| hit.sid == sid) else {
+            self.out.hits.push(Hit { sid, name, command: command.map(str::to_owned), more_commands: Vec::new() });
+            return;
+        };
+        let Some(command) = command else { return };
+        // The first command that is known is the one shown first.
+        match &hit.command {
+            None => hit.command = Some(command.to_owned()),
+            Some(first) if first == command || hit.more_commands.iter().any(|known| known == command) => {}
+            Some(_) if hit.more_commands.len() < MAX_COMMANDS => hit.more_commands.push(command.to_owned()),
+            Some(_) => {}
         }
     }
 }
 
-impl Visitor for Judge {
+impl Visitor for Judge<'_> {
     fn call(&mut self, call: &Call) {
         match call.name.as_str() {
             "sp_configure" if enables_xp_cmdshell(call) => self.add(9_402_001, "xp_cmdshell enabled", None),
@@ -117,6 +219,19 @@ impl Visitor for Judge {
     fn language(&mut self, language: &str) {
         if UNTRUSTED.contains(&language) {
             self.add(9_402_006, "PostgreSQL program execution", None);
+        }
+    }
+
+    fn table(&mut self, table: &Table) {
+        let out = &mut self.out;
+        if out.tables.len() < MAX_TABLES && (self.matters)(table) && !out.tables.contains(table) {
+            out.tables.push(table.clone());
+        }
+    }
+
+    fn statement(&mut self, kind: &'static str) {
+        if self.out.kinds.len() < MAX_KINDS {
+            self.out.kinds.push(kind);
         }
     }
 }

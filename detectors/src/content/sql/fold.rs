@@ -1,14 +1,22 @@
 //! Constant expressions: what a text is once its concatenations, casts and functions are done.
+//!
+//! A text of which a part is not known (a column, a parameter) is known in part: [`UNKNOWN`] stands for the rest. What stands
+//! around it still runs as SQL.
 
 use std::collections::HashMap;
 
 use super::functions;
-use super::token::Token;
+use super::token::{Dialect, Token};
+
+/// Stands in a text for a part that is not known. No name and no literal of either dialect begins with it.
+pub const UNKNOWN: &str = "?";
 
 /// Parentheses and function calls in one expression.
 const MAX_DEPTH: usize = 48;
 /// Bytes of one folded text.
 const MAX_TEXT: usize = 256 * 1024;
+/// Tokens of a `CASE`, or of an argument that is not understood.
+const MAX_LOOK_AHEAD: usize = 256;
 /// Variables remembered.
 const MAX_VARIABLES: usize = 256;
 
@@ -59,20 +67,23 @@ impl Constant {
 /// Variables that were given constants, and the bytes that may still be made.
 #[derive(Debug)]
 pub struct Folder {
+    pub dialect: Dialect,
     variables: HashMap<String, Constant>,
     room: usize,
     /// Steps left: what bounds the time for texts that fail in each of their many nestings.
     fuel: usize,
+    /// An expression was nested deeper than is followed.
+    deep: bool,
 }
 
 impl Folder {
-    pub fn new(room: usize, fuel: usize) -> Self {
-        Self { variables: HashMap::new(), room, fuel }
+    pub fn new(dialect: Dialect, room: usize, fuel: usize) -> Self {
+        Self { dialect, variables: HashMap::new(), room, fuel, deep: false }
     }
 
     /// Something was left out, because there is no end to it.
     pub const fn is_spent(&self) -> bool {
-        self.room == 0 || self.fuel == 0
+        self.room == 0 || self.fuel == 0 || self.deep
     }
 
     pub fn set(&mut self, variable: &str, value: Option<Constant>) {
@@ -109,18 +120,15 @@ impl Folder {
         if used == 0 {
             return (None, 0);
         }
-        let mut parts: Option<String> = None;
+        // The text joined so far, so that a long sum is not copied over and over.
+        let mut joined: Option<String> = None;
         loop {
+            used += suffix(tokens.get(used..).unwrap_or_default());
             let rest = tokens.get(used..).unwrap_or_default();
             let operator = match rest {
                 [Token::Symbol('+'), ..] => 1,
                 [Token::Symbol('-'), ..] if matches!(value, Some(Constant::Number(_))) => 1,
                 [Token::Symbol('|'), Token::Symbol('|'), ..] => 2,
-                // A PostgreSQL cast: `x::text`.
-                [Token::Symbol(':'), Token::Symbol(':'), _, ..] => {
-                    used += 3;
-                    continue;
-                }
                 _ => break,
             };
             let (next, taken) = self.product(rest.get(operator..).unwrap_or_default(), depth);
@@ -128,33 +136,27 @@ impl Folder {
                 break;
             }
             used += operator + taken;
-            if let (None, Some(Constant::Number(a)), Some(Constant::Number(b)), Some(Token::Symbol(sign)), 1) =
-                (&parts, &value, &next, rest.first(), operator)
-            {
-                value = arithmetic(a, *sign, b);
-                continue;
-            }
-            let joined = match (parts.take(), value.take(), next) {
-                (Some(text), _, Some(next)) => Some((text, next.into_text())),
-                (None, Some(first), Some(next)) => Some((first.into_text(), next.into_text())),
-                _ => None,
-            };
-            match joined {
-                Some((mut text, next)) => {
-                    if self.spend(next.len()).is_none() {
+            value = match (joined.take(), value.take(), next) {
+                (None, Some(Constant::Number(a)), Some(Constant::Number(b))) if operator == 1 => match rest.first() {
+                    Some(Token::Symbol(sign)) => arithmetic(&a, *sign, &b),
+                    _ => None,
+                },
+                // Not known at all, or a sum of numbers.
+                (None, None, None) => None,
+                (None, Some(Constant::Number(_)), None) | (None, None, Some(Constant::Number(_))) if operator == 1 => None,
+                (text, first, next) => {
+                    let mut text = text.unwrap_or_else(|| first.map_or_else(unknown, Constant::into_text));
+                    let next = next.map_or_else(unknown, Constant::into_text);
+                    if self.spend(next.len()).is_none() || text.len() > MAX_TEXT {
                         return (None, used);
                     }
                     text.push_str(&next);
-                    parts = Some(text);
+                    joined = Some(text);
+                    None
                 }
-                None => {
-                    // Not constant: take the rest of the sum all the same.
-                    let (_, more) = self.sum(rest.get(operator + taken..).unwrap_or_default(), depth);
-                    return (None, used + more);
-                }
-            }
+            };
         }
-        (parts.map(Constant::Text).or(value), used)
+        (joined.map(Constant::Text).or(value), used)
     }
 
     fn product(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
@@ -175,6 +177,7 @@ impl Folder {
 
     fn primary(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
         self.fuel = self.fuel.saturating_sub(1);
+        self.deep |= depth > MAX_DEPTH;
         if depth > MAX_DEPTH || self.fuel == 0 {
             return (None, 0);
         }
@@ -202,12 +205,43 @@ impl Folder {
                     _ => (None, 0),
                 }
             }
-            [Token::Word(name), Token::Symbol('('), rest @ ..] => {
+            [Token::Word(name), rest @ ..] if name == "case" => self.case(rest, depth + 1),
+            [Token::Word(name), Token::Symbol('('), rest @ ..] if !is_reserved(name) => {
                 let (value, used) = self.function(name, rest, depth + 1);
                 self.xml_value(value, used, tokens)
             }
+            [Token::Word(name), rest @ ..] if !is_reserved(name) => {
+                // A variable of PL/pgSQL, or a column of which nothing is known.
+                let parts = rest.as_chunks::<2>().0.iter().take(3);
+                let more =
+                    parts.take_while(|pair| matches!(pair, [Token::Symbol('.'), Token::Word(_) | Token::Quoted(_)])).count();
+                let value = self.variables.get(name).filter(|_| more == 0).cloned();
+                let len = value.as_ref().map_or(0, Constant::len);
+                (self.spend(len).and(value), 1 + 2 * more)
+            }
+            [Token::Quoted(_), ..] => (None, 1),
             _ => (None, 0),
         }
+    }
+
+    /// `CASE … WHEN … THEN value … END`: the first value that is known, for nobody says which condition holds.
+    fn case(&mut self, tokens: &[Token], depth: usize) -> (Option<Constant>, usize) {
+        let mut nested = 0_usize;
+        let mut value = None;
+        for (at, token) in tokens.iter().enumerate().take(MAX_LOOK_AHEAD) {
+            match token {
+                Token::Word(word) if word == "case" => nested += 1,
+                // The word before, too.
+                Token::Word(word) if word == "end" && nested == 0 => return (value, at + 2),
+                Token::Word(word) if word == "end" => nested -= 1,
+                Token::Word(word) if (word == "then" || word == "else") && nested == 0 && value.is_none() => {
+                    value = self.sum(tokens.get(at + 1..).unwrap_or_default(), depth).0;
+                }
+                _ => {}
+            }
+            self.fuel = self.fuel.saturating_sub(usize::from(at % 16 == 0));
+        }
+        (None, 0)
     }
 
     /// `CAST('' AS xml).value('xs:base64Binary("…")', 'varbinary(max)')`: how T-SQL decodes base64.
@@ -260,8 +294,16 @@ impl Folder {
             to_bytes = tokens.first().is_some_and(|kind| kind.is("varbinary") || kind.is("binary"));
         }
         loop {
-            let (value, taken) = self.sum(tokens.get(used..).unwrap_or_default(), depth);
+            let (mut value, taken) = self.sum(tokens.get(used..).unwrap_or_default(), depth);
             used += taken;
+            if !matches!(tokens.get(used), Some(Token::Symbol(',' | ')'))) && !tokens.get(used).is_some_and(|word| word.is("as"))
+            {
+                // A condition, a subquery: nothing known, up to where it ends.
+                let Some(end) = argument_end(tokens.get(used..).unwrap_or_default()) else { return (None, 0) };
+                self.fuel = self.fuel.saturating_sub(end / 8);
+                used += end;
+                value = None;
+            }
             arguments.push(value);
             match tokens.get(used) {
                 Some(Token::Symbol(',')) => used += 1,
@@ -281,11 +323,76 @@ impl Folder {
                 return (None, 0);
             }
         }
-        let value = functions::apply(name, arguments, to_bytes, MAX_TEXT.min(self.room));
+        let value = functions::apply(name, arguments, self.dialect, to_bytes, MAX_TEXT.min(self.room));
         let value = value.filter(|value| self.spend(value.len()).is_some());
         // Name and parenthesis come before.
         (value, used + 2)
     }
+}
+
+fn unknown() -> String {
+    UNKNOWN.to_owned()
+}
+
+/// What may stand behind a value and leaves it as it is: a cast of PostgreSQL (`::text`, `::varchar(9)`), `COLLATE x`.
+fn suffix(tokens: &[Token]) -> usize {
+    let mut used = 0;
+    loop {
+        used += match tokens.get(used..).unwrap_or_default() {
+            [Token::Symbol(':'), Token::Symbol(':'), _, Token::Symbol('('), Token::Number(_), Token::Symbol(')'), ..] => 6,
+            [Token::Symbol(':'), Token::Symbol(':'), _, Token::Symbol('.'), _, ..] => 5,
+            [Token::Symbol(':'), Token::Symbol(':'), _, ..] => 3,
+            [Token::Word(word), Token::Word(_) | Token::Quoted(_) | Token::Double(_), ..] if word == "collate" => 2,
+            _ => return used,
+        };
+    }
+}
+
+/// Where an argument ends that is not understood: at its comma, or at the parenthesis that closes the call.
+fn argument_end(tokens: &[Token]) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().take(MAX_LOOK_AHEAD) {
+        match token {
+            Token::Symbol('(') => depth += 1,
+            Token::Symbol(',' | ')') if depth == 0 => return Some(at),
+            Token::Symbol(')') => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Words that no value begins with.
+fn is_reserved(word: &str) -> bool {
+    super::words::begins_statement(word)
+        || matches!(
+            word,
+            "from"
+                | "where"
+                | "and"
+                | "or"
+                | "not"
+                | "like"
+                | "in"
+                | "is"
+                | "as"
+                | "on"
+                | "when"
+                | "then"
+                | "case"
+                | "into"
+                | "join"
+                | "order"
+                | "group"
+                | "having"
+                | "union"
+                | "for"
+                | "using"
+                | "output"
+                | "out"
+                | "collate"
+                | "values"
+        )
 }
 
 /// Whole numbers only; anything else is not constant.

@@ -2,7 +2,8 @@
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
 
-use super::fold::Constant;
+use super::fold::{Constant, UNKNOWN};
+use super::token::Dialect;
 
 /// Whether a name is that of a function known here.
 pub fn is_known(name: &str) -> bool {
@@ -41,6 +42,9 @@ pub fn is_known(name: &str) -> bool {
             | "decode"
             | "convert_from"
             | "format"
+            | "formatmessage"
+            | "choose"
+            | "iif"
     )
 }
 
@@ -55,16 +59,21 @@ pub fn decode(text: &str, format: &str) -> Option<Vec<u8>> {
 }
 
 /// The value of a function, where it is constant and not longer than `max`. `to_bytes`: a conversion to binary.
-pub fn apply(name: &str, arguments: Vec<Option<Constant>>, to_bytes: bool, max: usize) -> Option<Constant> {
+pub fn apply(name: &str, arguments: Vec<Option<Constant>>, dialect: Dialect, to_bytes: bool, max: usize) -> Option<Constant> {
     let mut arguments = arguments.into_iter();
     let mut next = || arguments.next().flatten();
     let count = |value: Constant| value.to_number().and_then(|number| usize::try_from(number).ok());
     let text = match name {
         "char" | "nchar" | "chr" => char::from_u32(u32::try_from(next()?.to_number()?).ok()?)?.to_string(),
-        "concat" => arguments.map(|part| part.map(Constant::into_text)).collect::<Option<String>>()?,
+        "concat" => {
+            if arguments.as_slice().iter().all(Option::is_none) {
+                return None;
+            }
+            arguments.map(|part| part.map_or_else(|| UNKNOWN.to_owned(), Constant::into_text)).collect()
+        }
         "concat_ws" => {
             let between = next()?.into_text();
-            let parts = arguments.map(|part| part.map(Constant::into_text)).collect::<Option<Vec<_>>>()?;
+            let parts: Vec<String> = arguments.map(|part| part.map_or_else(|| UNKNOWN.to_owned(), Constant::into_text)).collect();
             if between.len().saturating_mul(parts.len()) > max {
                 return None;
             }
@@ -75,11 +84,7 @@ pub fn apply(name: &str, arguments: Vec<Option<Constant>>, to_bytes: bool, max: 
             if from.is_empty() {
                 return None;
             }
-            let found = text.matches(&from).count();
-            if text.len().saturating_add(found.saturating_mul(to.len())) > max {
-                return None;
-            }
-            text.replace(&from, &to)
+            replace(&text, &from, &to, dialect, max)?
         }
         "translate" => {
             let (text, from, to) = (next()?.into_text(), next()?.into_text(), next()?.into_text());
@@ -126,29 +131,23 @@ pub fn apply(name: &str, arguments: Vec<Option<Constant>>, to_bytes: bool, max: 
         }
         "quotename" => format!("[{}]", next()?.into_text()),
         "quote_literal" => format!("'{}'", next()?.into_text().replace('\'', "''")),
-        // PostgreSQL: `%s`, `%I` and `%L` take the next argument.
-        "format" => {
-            let pattern = next()?.into_text();
-            let mut out = String::new();
-            let mut pieces = pattern.split('%');
-            out.push_str(pieces.next().unwrap_or_default());
-            for piece in pieces {
-                let mut characters = piece.chars();
-                match characters.next() {
-                    Some('s' | 'I') => out.push_str(&next()?.into_text()),
-                    Some('L') => out.push_str(&format!("'{}'", next()?.into_text().replace('\'', "''"))),
-                    Some(other) => out.push(other),
-                    None => out.push('%'),
-                }
-                out.push_str(characters.as_str());
-                if out.len() > max {
-                    return None;
-                }
-            }
-            out
+        // PostgreSQL: `%s`, `%I`, `%L`, each perhaps with a place (`%1$s`). T-SQL's FORMATMESSAGE: as `printf`.
+        "format" | "formatmessage" => format(&next()?.into_text(), &arguments.collect::<Vec<_>>(), max)?,
+        "choose" => {
+            let place = count(next()?)?;
+            return arguments.nth(place.checked_sub(1)?).flatten();
         }
-        "isnull" | "coalesce" | "cast" | "try_cast" => return next(),
-        "convert_from" => return next().map(|value| Constant::Text(value.into_text())),
+        "cast" | "try_cast" => return next(),
+        // Whether a value that is not known is NULL, nobody says: the first that is known.
+        "isnull" | "coalesce" => return arguments.flatten().next(),
+        // Which of the two, too: the first of them that is known.
+        "iif" => return arguments.skip(1).flatten().next(),
+        "convert_from" => {
+            let text = next()?.into_text();
+            // The text form of `bytea`.
+            let bytes = text.strip_prefix("\\x").and_then(|digits| decode(&digits.to_lowercase(), "hex"));
+            return Some(Constant::Text(bytes.map_or(text, |bytes| String::from_utf8_lossy(&bytes).into_owned())));
+        }
         "decode" => {
             let (text, format) = (next()?.into_text(), next()?.into_text());
             return decode(&text, &format.to_lowercase()).map(Constant::Bytes);
@@ -165,4 +164,64 @@ pub fn apply(name: &str, arguments: Vec<Option<Constant>>, to_bytes: bool, max: 
         _ => return None,
     };
     (text.len() <= max).then_some(Constant::Text(text))
+}
+
+/// `REPLACE`: T-SQL goes by the collation, which minds no case as a rule.
+fn replace(text: &str, from: &str, to: &str, dialect: Dialect, max: usize) -> Option<String> {
+    let (lower, folded);
+    let (haystack, needle) = if dialect == Dialect::TransactSql {
+        (lower, folded) = (text.to_ascii_lowercase(), from.to_ascii_lowercase());
+        (lower.as_str(), folded.as_str())
+    } else {
+        (text, from)
+    };
+    let mut out = String::new();
+    let mut copied = 0;
+    for (at, found) in haystack.match_indices(needle) {
+        out.push_str(text.get(copied..at)?);
+        out.push_str(to);
+        copied = at + found.len();
+        if out.len() > max {
+            return None;
+        }
+    }
+    out.push_str(text.get(copied..)?);
+    Some(out)
+}
+
+fn format(pattern: &str, arguments: &[Option<Constant>], max: usize) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = pattern;
+    let mut place = 0;
+    while let Some((before, after)) = rest.split_once('%') {
+        out.push_str(before);
+        if let Some(behind) = after.strip_prefix('%') {
+            out.push('%');
+            rest = behind;
+            continue;
+        }
+        let digits = after.find(|character: char| !matches!(character, '0'..='9' | '-' | '+' | '#' | ' ')).unwrap_or(after.len());
+        let (flags, behind) = after.split_at_checked(digits)?;
+        let behind = match behind.strip_prefix('$') {
+            Some(behind) => {
+                place = flags.parse::<usize>().ok()?.checked_sub(1)?;
+                behind
+            }
+            None => behind,
+        };
+        let mut characters = behind.chars();
+        let kind = characters.next();
+        rest = characters.as_str();
+        let value = arguments.get(place).cloned().flatten().map_or_else(|| UNKNOWN.to_owned(), Constant::into_text);
+        place += 1;
+        match kind {
+            Some('L') => out.push_str(&format!("'{}'", value.replace('\'', "''"))),
+            _ => out.push_str(&value),
+        }
+        if out.len() > max {
+            return None;
+        }
+    }
+    out.push_str(rest);
+    Some(out)
 }

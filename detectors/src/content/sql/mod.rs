@@ -1,25 +1,50 @@
 //! SQL as an attacker writes it: tokens, folded constants, and the calls that a batch makes.
 //!
 //! ```text
-//! text ─► tokens (comments, quotes, escapes) ─► statements ─► calls with constant arguments
+//! text ─► tokens (comments, quotes, escapes) ─► statements ─► tables read, calls with constant arguments
 //!                                                   └─► text that is run as SQL (EXEC, sp_executesql, DO): the same again
 //! ```
-//! For T-SQL and PostgreSQL at once: which of the two a text is, nobody says. Nothing is matched on raw text, so a word in
-//! a comment, a literal or a quoted name is not what it looks like. Depth, output and tokens are bounded; the work is
+//! By the rules of the server it goes to; by those of both where nobody says which. Nothing is matched on raw text, so a word
+//! in a comment, a literal or a quoted name is not what it looks like. Depth, output and tokens are bounded; the work is
 //! linear in the text and in what is unfolded from it.
 
+#[cfg(test)]
+mod administration;
+mod assign;
 mod conditions;
 #[cfg(test)]
 mod evasions;
+mod execute;
 mod fold;
 mod functions;
+mod reader;
 mod script;
-mod statement;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod token;
+mod words;
 
-pub use conditions::{Hit, Reading, conditions, read};
-pub use script::{Argument, Call, Script, Visitor};
-pub use statement::{script, visit};
-pub use token::{Token, tokens};
+use std::collections::HashMap;
+
+pub use conditions::{Around, Asked, Hit, Reading, conditions, read, read_request};
+pub use reader::script;
+pub use script::{Argument, Call, Script, Table, Visitor};
+pub use token::{Dialect, Token, tokens};
+
+/// What one text leaves behind for the next ones of its session. Bounded.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Name → parts of the name it stands for.
+    synonyms: HashMap<String, Vec<String>>,
+    /// An object that runs programs was made.
+    automation: bool,
+}
+
+impl Memory {
+    /// Nothing was left behind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.synonyms.is_empty() && !self.automation
+    }
+}

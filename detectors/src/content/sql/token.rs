@@ -1,7 +1,24 @@
 //! Tokens of T-SQL and PostgreSQL.
+//!
+//! What ends a literal differs: `E'\''`, `$$` and `U&'…'` are PostgreSQL's, `[x]` and a continued line T-SQL's. Read by the
+//! wrong rules, a text can hide in a literal that the server never saw, so the dialect is always known here.
 
 /// Tokens of one text at most: more than the parsers' cap on a text has bytes, so that no padding hides what follows.
 pub const MAX_TOKENS: usize = 131_072;
+
+/// Whose rules a text is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// SQL Server.
+    TransactSql,
+    /// PostgreSQL.
+    Postgres,
+}
+
+impl Dialect {
+    /// Both, for a text of which nobody says where it will run.
+    pub const ALL: [Self; 2] = [Self::TransactSql, Self::Postgres];
+}
 
 /// A token. Comments and blanks are not there any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +35,7 @@ pub enum Token {
     Hex(Vec<u8>),
     /// A number as written.
     Number(String),
-    /// `@x`, in lower case, with its signs.
+    /// `@x`, in lower case, with its signs; `$1` (PostgreSQL).
     Variable(String),
     /// Any other character.
     Symbol(char),
@@ -50,12 +67,13 @@ impl Token {
 
 struct Lexer<'a> {
     rest: &'a str,
+    dialect: Dialect,
 }
 
 /// The tokens of a text, as many as fit any text that a parser hands on.
 #[must_use]
-pub fn tokens(text: &str) -> Vec<Token> {
-    let mut lexer = Lexer { rest: text };
+pub fn tokens(text: &str, dialect: Dialect) -> Vec<Token> {
+    let mut lexer = Lexer { rest: text, dialect };
     let mut out = Vec::new();
     while out.len() < MAX_TOKENS {
         let Some(token) = lexer.next() else { break };
@@ -121,6 +139,10 @@ impl Lexer<'_> {
         taken
     }
 
+    const fn is_postgres(&self) -> bool {
+        matches!(self.dialect, Dialect::Postgres)
+    }
+
     fn skip_blanks(&mut self) {
         loop {
             self.take_while(is_blank);
@@ -155,18 +177,17 @@ impl Lexer<'_> {
         let character = self.peek()?;
         if character == '\'' {
             self.bump();
-            return Some(Token::Text(self.quoted('\'', false)));
+            return Some(Token::Text(self.literal(false)));
         }
-        if character == '[' {
+        if character == '[' && !self.is_postgres() {
             self.bump();
-            // An array subscript of PostgreSQL has no letters in it: no name, no harm.
             return Some(Token::Quoted(fold_name(&self.quoted(']', false))));
         }
         if character == '"' {
             self.bump();
             return Some(Token::Double(self.quoted('"', false)));
         }
-        if character == '@' {
+        if character == '@' && !self.is_postgres() {
             return Some(Token::Variable(fold_name(self.take_while(is_word))));
         }
         if character == '$' {
@@ -179,7 +200,7 @@ impl Lexer<'_> {
         if character.is_ascii_digit() {
             return Some(self.number());
         }
-        if is_word_start(character) {
+        if is_word_start(character) && !(character == '#' && self.is_postgres()) {
             return Some(self.word());
         }
         self.bump();
@@ -205,30 +226,68 @@ impl Lexer<'_> {
         Token::Number(whole.get(..whole.len() - self.rest.len()).unwrap_or_default().to_owned())
     }
 
-    /// A word, or a text with a prefix: `N'…'`, `E'…'`, `B'…'`, `X'…'`, `U&'…'`.
+    /// A word, or a text with a prefix: `N'…'`; in PostgreSQL `E'…'`, `B'…'`, `X'…'`, `U&'…'`, `U&"…"`.
     fn word(&mut self) -> Token {
-        let word = fold_name(self.take_while(is_word));
+        let postgres = self.is_postgres();
+        let word = fold_name(self.take_while(|character| is_word(character) && !(postgres && matches!(character, '@' | '#'))));
         let quote_follows = self.rest.starts_with('\'');
         match word.as_str() {
             "n" if quote_follows => {
                 self.bump();
-                Token::Text(self.quoted('\'', false))
+                Token::Text(self.literal(false))
             }
-            "e" if quote_follows => {
+            "e" if quote_follows && postgres => {
                 self.bump();
-                Token::Text(self.quoted('\'', true))
+                Token::Text(self.literal(true))
             }
-            "x" if quote_follows => {
-                self.bump();
-                let digits = self.quoted('\'', false);
-                Token::Hex(decode_hex(&digits))
+            "u" if postgres && self.eat("&'") => {
+                let text = self.literal(false);
+                let escape = self.unicode_escape();
+                Token::Text(unicode_escapes(&text, escape))
             }
-            "u" if self.rest.starts_with("&'") => {
-                self.rest = self.rest.get(2..).unwrap_or_default();
-                Token::Text(unicode_escapes(&self.quoted('\'', false)))
+            "u" if postgres && self.eat("&\"") => {
+                let text = self.quoted('"', false);
+                let escape = self.unicode_escape();
+                Token::Double(unicode_escapes(&text, escape))
             }
             _ => Token::Word(word),
         }
+    }
+
+    /// `UESCAPE 'c'` behind `U&'…'`: another sign than the backslash.
+    fn unicode_escape(&mut self) -> char {
+        let mut ahead = Lexer { rest: self.rest, dialect: self.dialect };
+        ahead.skip_blanks();
+        let word = ahead.rest.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("uescape"));
+        if word {
+            ahead.rest = ahead.rest.get(7..).unwrap_or_default();
+            ahead.skip_blanks();
+            if ahead.eat("'")
+                && let Some(escape) = ahead.bump()
+                && ahead.eat("'")
+            {
+                self.rest = ahead.rest;
+                return escape;
+            }
+        }
+        '\\'
+    }
+
+    /// Behind the opening quote of a literal. In PostgreSQL one goes on in the next line (4.1.2.1).
+    fn literal(&mut self, backslashes: bool) -> String {
+        let mut out = self.quoted('\'', backslashes);
+        while self.is_postgres() && !self.rest.is_empty() {
+            let mut ahead = Lexer { rest: self.rest, dialect: self.dialect };
+            ahead.skip_blanks();
+            let between = self.rest.get(..self.rest.len() - ahead.rest.len()).unwrap_or_default();
+            // What stands between is looked at twice at most: it ends at the next token.
+            if !between.contains(['\n', '\r']) || !ahead.eat("'") {
+                break;
+            }
+            self.rest = ahead.rest;
+            out.push_str(&self.quoted('\'', backslashes));
+        }
+        out
     }
 
     /// Up to the closing quote; a doubled one stands for itself. A text without an end goes to the end.
@@ -243,7 +302,7 @@ impl Lexer<'_> {
                 out.push(close);
             } else if character == '\\' && backslashes {
                 self.escape(&mut out);
-            } else if character == '\\' && (self.eat("\n") || self.eat("\r\n")) {
+            } else if character == '\\' && !self.is_postgres() && (self.eat("\n") || self.eat("\r\n")) {
                 // T-SQL: a backslash at the end of a line continues the text on the next.
             } else {
                 out.push(character);
@@ -279,8 +338,18 @@ impl Lexer<'_> {
         out.extend(value);
     }
 
-    /// `$$…$$` and `$tag$…$tag$` (PostgreSQL 4.1.2.4), a parameter `$1`, or a lone sign.
+    /// `$$…$$` and `$tag$…$tag$` (PostgreSQL 4.1.2.4), a parameter `$1`, an amount of money (T-SQL), or a lone sign.
     fn dollar(&mut self) -> Token {
+        let digits = self.rest.get(1..).is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+        if digits && self.is_postgres() {
+            self.bump();
+            let number = self.take_while(|digit| digit.is_ascii_digit());
+            return Token::Variable(format!("${number}"));
+        }
+        if !self.is_postgres() {
+            self.bump();
+            return if digits { self.number() } else { Token::Symbol('$') };
+        }
         let after = self.rest.get(1..).unwrap_or_default();
         let tag_len =
             after.find(|character: char| !(character.is_ascii_alphanumeric() || character == '_')).unwrap_or(after.len());
@@ -315,11 +384,11 @@ fn decode_hex(digits: &str) -> Vec<u8> {
     first.into_iter().chain(pairs.map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | *digit as u8))).collect()
 }
 
-/// `U&'\0041'` and `\+000041` (PostgreSQL 4.1.2.3).
-fn unicode_escapes(text: &str) -> String {
+/// `U&'\0041'` and `\+000041` (PostgreSQL 4.1.2.3); a doubled sign stands for itself.
+fn unicode_escapes(text: &str, escape: char) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
+    while let Some((before, after)) = rest.split_once(escape) {
         out.push_str(before);
         let (digits, used) = match after.strip_prefix('+') {
             Some(long) => (long.get(..6), 7),
@@ -332,8 +401,8 @@ fn unicode_escapes(text: &str) -> String {
                 after.get(used..).unwrap_or_default()
             }
             None => {
-                out.push('\\');
-                after.strip_prefix('\\').unwrap_or(after)
+                out.push(escape);
+                after.strip_prefix(escape).unwrap_or(after)
             }
         };
     }
