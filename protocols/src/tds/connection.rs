@@ -81,6 +81,8 @@ pub struct Connection {
     pub tunnel: Option<Box<Tunnel>>,
     /// What is read came out of TLS.
     pub inside: bool,
+    /// A login that TLS hides was told: once, whatever comes of it.
+    pub hidden_login: bool,
     pub limits: Limits,
     pub session: Session,
     /// What the client said in LOGIN7.
@@ -117,6 +119,7 @@ impl Connection {
             around: around.clone(),
             tunnel: None,
             inside: false,
+            hidden_login: false,
             limits: *limits,
             session: Session {
                 encryption: if around.inside_tls { Encryption::Strict } else { Encryption::Unknown },
@@ -159,7 +162,7 @@ impl Connection {
 
     /// No login was seen, nor anything that comes after one.
     pub const fn awaits_login(&self) -> bool {
-        self.login.is_none() && self.session.logged_in.is_none() && self.headers_seen.is_none()
+        self.login.is_none() && !self.hidden_login && self.session.logged_in.is_none() && self.headers_seen.is_none()
     }
 
     /// The next number of a login or request.
