@@ -711,6 +711,14 @@ impl Sink for LayerSink<'_> {
         self.outer.plaintext_end(direction);
     }
 
+    fn enter(&mut self, direction: Direction, unconsumed: usize) {
+        self.outer.enter(direction, unconsumed);
+    }
+
+    fn leave(&mut self) {
+        self.outer.leave();
+    }
+
     fn confirmed(&mut self, app_proto: AppProto) {
         *self.confirmed = Some(app_proto);
         if self.names {

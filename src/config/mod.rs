@@ -20,8 +20,8 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, DecodeSection, DefragSection, DetectSection, DetectSqlSection, EncryptedDumpSection, FlowSection, ParserSection,
-    ScanSection, SqlSection, TlsSection, TlsStackSection,
+    CaptureSection, DecodeSection, DefragSection, DetectSection, DetectSqlSection, EncryptedDumpSection, FlowSection,
+    ParserSection, ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};

@@ -264,6 +264,7 @@ impl<'r> Handler<'r> {
                 limits: self.settings.limits,
                 keys: self.keys.clone(),
                 ends: Some([flow.client.addr, flow.server.addr]),
+                inside_tls: false,
             };
             let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_surroundings(None, around())));
             Box::new(FlowState::new(driver, self.new_scans()))

@@ -311,9 +311,8 @@ pub fn search(side: Side, bytes: &[u8], startup_too: bool) -> Search {
         };
         match shape {
             Shape::Strong => return Search::Found { at, startup },
-            // Of a header each byte may refuse: at the end of a stream no more than that one may come.
-            Shape::Need(_) if rest.len() < STARTUP_HEADER => return Search::Perhaps { skip: at, need: rest.len() + 1 },
-            Shape::Need(need) => return Search::Perhaps { skip: at, need },
+            // Each further byte may refuse it, and at the end of a stream no more than one may come. A look is some 70 bytes long.
+            Shape::Need(_) => return Search::Perhaps { skip: at, need: rest.len() + 1 },
             Shape::Weak | Shape::Bad => {}
         }
     }

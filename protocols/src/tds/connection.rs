@@ -35,6 +35,9 @@ pub const fn dialect_of(version: u32) -> Dialect {
 /// A gap of a length that nobody knows: longer than any packet or record.
 pub const UNKNOWN_GAP: u64 = 1 << 40;
 
+/// The header of a TLS record (RFC 5246 §6.2.1).
+pub const RECORD_HEADER: usize = 5;
+
 /// TLS records in a stream that is cut into pieces: counted by their headers.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -48,6 +51,11 @@ pub struct Records {
 }
 
 impl Records {
+    /// Bytes up to the end of the record at hand, or of its header.
+    pub const fn ahead(&self) -> usize {
+        if self.left > 0 { self.left } else { RECORD_HEADER - self.header.len() }
+    }
+
     /// Passes a piece; how many records begin in it.
     pub fn feed(&mut self, mut bytes: &[u8]) -> u64 {
         let mut records = 0;
@@ -60,7 +68,7 @@ impl Records {
                 bytes = bytes.get(len..).unwrap_or_default();
                 continue;
             }
-            let (head, rest) = bytes.split_at_checked(5 - self.header.len()).unwrap_or((bytes, &[]));
+            let (head, rest) = bytes.split_at_checked(RECORD_HEADER - self.header.len()).unwrap_or((bytes, &[]));
             self.header.extend_from_slice(head);
             bytes = rest;
             if let &[kind, _, _, high, low] = self.header.as_slice() {
@@ -81,6 +89,8 @@ pub struct Connection {
     pub tunnel: Option<Box<Tunnel>>,
     /// What is read came out of TLS.
     pub inside: bool,
+    /// A login that TLS hides was told: once, whatever comes of it.
+    pub hidden_login: bool,
     pub limits: Limits,
     pub session: Session,
     /// What the client said in LOGIN7.
@@ -117,6 +127,7 @@ impl Connection {
             around: around.clone(),
             tunnel: None,
             inside: false,
+            hidden_login: false,
             limits: *limits,
             session: Session {
                 encryption: if around.inside_tls { Encryption::Strict } else { Encryption::Unknown },
@@ -159,7 +170,7 @@ impl Connection {
 
     /// No login was seen, nor anything that comes after one.
     pub const fn awaits_login(&self) -> bool {
-        self.login.is_none() && self.session.logged_in.is_none() && self.headers_seen.is_none()
+        self.login.is_none() && !self.hidden_login && self.session.logged_in.is_none() && self.headers_seen.is_none()
     }
 
     /// The next number of a login or request.

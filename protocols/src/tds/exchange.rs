@@ -102,7 +102,7 @@ impl Exchanges {
     /// LOGIN7 was read; `None`: it is inside TLS.
     pub fn login(&mut self, conn: &mut Connection, login: Option<Login>, out: &mut dyn Sink) {
         let hidden = login.is_none();
-        if hidden && self.pending.iter().any(Pending::is_login) {
+        if hidden && std::mem::replace(&mut conn.hidden_login, true) {
             return;
         }
         if let Some(login) = login {

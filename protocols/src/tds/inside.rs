@@ -17,10 +17,13 @@ impl TdsParser {
         }
         self.conn.inside = true;
         for run in plain.runs {
+            let (Run::Bytes(direction, _) | Run::Gap(direction, _)) = run;
+            out.enter(direction, self.lanes.get(direction).rest.len());
             match run {
-                Run::Bytes(direction, range) => self.plain(direction, plain.bytes.get(range).unwrap_or_default(), out),
-                Run::Gap(direction, len) => self.plain_missing(direction, len.unwrap_or(UNKNOWN_GAP), out),
+                Run::Bytes(_, range) => self.plain(direction, plain.bytes.get(range).unwrap_or_default(), out),
+                Run::Gap(_, len) => self.plain_missing(direction, len.unwrap_or(UNKNOWN_GAP), out),
             }
+            out.leave();
         }
         self.conn.inside = false;
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use backstop_types::{Direction, PerDirection};
 
 use super::channel::{BadHeader, Channel};
-use super::connection::{Connection, Records};
+use super::connection::{Connection, RECORD_HEADER, Records};
 use super::packet::{HEADER, is_tls};
 use super::prelogin::Encryption;
 use super::resync::{self, Expected, Search};
@@ -21,8 +21,7 @@ use crate::registry::AppProto;
 
 /// Multiplexed sessions that are followed at a time; beyond, the one that was silent longest gives way, idle ones first.
 const MAX_SESSIONS: usize = 64;
-/// The header of a TLS record, and the longest fragment (RFC 5246 §6.2.3).
-const RECORD_HEADER: usize = 5;
+/// The longest fragment of a TLS record (RFC 5246 §6.2.3).
 const MAX_FRAGMENT: u16 = (1 << 14) + 2048;
 /// Application data (RFC 5246 §6.2.1).
 const DATA: u8 = 0x17;
@@ -145,6 +144,8 @@ impl TdsParser {
         let lane = self.lanes.get_mut(direction);
         let bytes = match lane.wire {
             Wire::Record(left) => bytes.get(..left).unwrap_or(bytes),
+            // Record by record, as long as one of them may be the login.
+            Wire::Tls if self.conn.awaits_login() => bytes.get(..lane.records.ahead()).unwrap_or(bytes),
             Wire::Clear | Wire::Tls => bytes,
         };
         self.conn.session.tls_records += lane.records.feed(bytes);

@@ -36,8 +36,7 @@ pub struct Tunnel {
 impl Tunnel {
     pub fn new(around: &Surroundings) -> Self {
         let limits = Limits { max_layers: 1, ..around.limits };
-        let driver =
-            Driver::with_surroundings(Some(AppProto::Tls), Surroundings { limits, keys: around.keys.clone(), inside_tls: false });
+        let driver = Driver::with_surroundings(Some(AppProto::Tls), Surroundings { limits, inside_tls: false, ..around.clone() });
         Self { driver, plain: Plain::default() }
     }
 
@@ -119,6 +118,14 @@ impl Sink for TunnelSink<'_> {
 
     fn plaintext_end(&mut self, direction: Direction) {
         self.out.unwrapped_end(direction);
+    }
+
+    fn enter(&mut self, direction: Direction, unconsumed: usize) {
+        self.out.enter(direction, unconsumed);
+    }
+
+    fn leave(&mut self) {
+        self.out.leave();
     }
 
     fn confirmed(&mut self, _: AppProto) {}

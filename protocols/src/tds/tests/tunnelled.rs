@@ -107,3 +107,24 @@ fn a_login_in_tls_gives_the_stream_back() {
         assert!(tls_record(&recorder) > 0, "{name}: the handshake is told");
     }
 }
+
+/// A server that has ended answers nobody: the login is told as unanswered, once, however many records follow.
+#[test]
+fn a_hidden_login_is_told_once() {
+    let script = testing::fixture("tds_tls_login_0").unwrap();
+    let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+    let sealed = |bytes: &[u8]| bytes.first() == Some(&0x17);
+    let at = script.iter().position(|(direction, bytes)| *direction == UP && sealed(bytes)).unwrap();
+    for (direction, bytes) in &script[..at] {
+        driver.data(*direction, bytes, &mut recorder);
+    }
+    driver.close(DOWN, &mut recorder);
+    for _ in 0..5 {
+        for byte in &script[at].1 {
+            driver.data(UP, &[*byte], &mut recorder);
+        }
+    }
+    testing::close(&mut driver, &mut recorder);
+    let logins = recorder.transactions().filter(|(_, fields)| fields.get("login").is_some()).count();
+    assert_eq!(logins, 2, "seen, and unanswered");
+}
