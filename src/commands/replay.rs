@@ -38,7 +38,7 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     let carried = source.take_secrets();
     if !carried.is_empty() || piped {
         // A pipe may still bring some.
-        let ring = settings.keys.get_or_insert_with(|| Arc::new(KeyRing::with_limits(sources.limits)));
+        let ring = settings.keys.get_or_insert_with(|| Arc::new(KeyRing::dormant(sources.limits)));
         keys::add_captured(ring, 0, &carried);
     }
     settings.eve.files = (0..).map_while(|file| source.name(file).map(str::to_owned)).collect();

@@ -37,6 +37,8 @@ struct Shared {
     key_log: AtomicBool,
     rsa: AtomicBool,
     limits: KeyLimits,
+    /// Nobody waits before there is something to wait for.
+    dormant: bool,
     waiting: AtomicUsize,
     waiting_refused: AtomicU64,
     rsa_operations: AtomicU64,
@@ -103,6 +105,16 @@ impl KeyRing {
     /// A ring without keys, and its caps.
     #[must_use]
     pub fn with_limits(limits: KeyLimits) -> Self {
+        Self::build(limits, false)
+    }
+
+    /// A ring without keys for which no session waits until some were added or are expected: for captures that may bring their own.
+    #[must_use]
+    pub fn dormant(limits: KeyLimits) -> Self {
+        Self::build(limits, true)
+    }
+
+    fn build(limits: KeyLimits, dormant: bool) -> Self {
         let inner = Inner {
             sessions: Bounded::new(),
             resumable: Bounded::new(),
@@ -117,6 +129,7 @@ impl KeyRing {
             key_log: AtomicBool::new(false),
             rsa: AtomicBool::new(false),
             limits,
+            dormant,
             waiting: AtomicUsize::new(0),
             waiting_refused: AtomicU64::new(0),
             rsa_operations: AtomicU64::new(0),
@@ -284,10 +297,10 @@ impl KeyRing {
         self.read().rsa.len()
     }
 
-    /// There are keys, or a key log may bring some: only then a session waits.
+    /// There are keys, or some may come: only then a session waits.
     #[must_use]
     pub fn expects_keys(&self) -> bool {
-        self.shared.rsa.load(Ordering::Relaxed) || self.shared.key_log.load(Ordering::Relaxed)
+        !self.shared.dormant || self.shared.rsa.load(Ordering::Relaxed) || self.shared.key_log.load(Ordering::Relaxed)
     }
 
     /// There are private keys and no key log: sessions with (EC)DHE stay closed.
