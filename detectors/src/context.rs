@@ -33,13 +33,28 @@ pub struct Findings {
     pub findings: Vec<Finding>,
     /// Things learned about addresses, in order; they count before the findings of the same call.
     pub facts: Vec<Fact>,
+    /// What a detector unfolded and no parser could have: content rules are to look at it.
+    pub unfolded: Vec<Unfolded>,
+}
+
+/// Bytes that a detector brought to light: a command out of a statement, a program out of a literal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfolded {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// How they came about, outermost first.
+    pub layers: &'static [&'static str],
+    /// Who sent them.
+    pub direction: Direction,
+    /// The transaction they belong to.
+    pub tx_id: Option<u64>,
 }
 
 impl Findings {
     /// Nothing was said.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.findings.is_empty() && self.facts.is_empty()
+        self.findings.is_empty() && self.facts.is_empty() && self.unfolded.is_empty()
     }
 }
 

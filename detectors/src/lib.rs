@@ -19,7 +19,7 @@ mod testing;
 pub mod veeam;
 
 pub use config::{DetectConfig, EncryptedDump, TlsStack};
-pub use context::{Context, Detector, Fact, Findings, Scanned};
+pub use context::{Context, Detector, Fact, Findings, Scanned, Unfolded};
 pub use correlate::{Admit, Correlator, CorrelatorCounters};
 pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Tally, Technique, Threshold};
 pub use matches::finding_for_match;

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
-use backstop_detectors::{Context, Findings, REGISTRY, Scanned};
+use backstop_detectors::{Context, Findings, REGISTRY, Scanned, Unfolded};
 use backstop_protocols::tls::{self, KeyRing};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
@@ -139,6 +139,7 @@ impl<'r> Handler<'r> {
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Fact(fact)));
         }
+        let unfolded = std::mem::take(&mut self.findings.unfolded);
         for finding in std::mem::take(&mut self.findings.findings) {
             self.counters.findings += 1;
             state.alerted |= !finding.update;
@@ -151,6 +152,27 @@ impl<'r> Handler<'r> {
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
         }
+        for Unfolded { bytes, layers, direction, tx_id } in unfolded {
+            self.scan_content(flow, state, Content { bytes: &bytes, layers, direction, tx_id }, (at, cause));
+        }
+    }
+
+    /// Content rules over decoded bytes; what they find is told like any finding.
+    fn scan_content(&mut self, flow: &FlowView, state: &mut FlowState, content: Content<'_>, (at, cause): (&Cause, &Cause)) {
+        let mut matches = Vec::new();
+        if let Err(error) = self.scanner.scan_content(content.bytes, &mut matches) {
+            self.scan_failed(flow, state, content.direction, error, cause);
+        }
+        let settings = Arc::clone(&self.settings);
+        for found in &matches {
+            if !state.report_once(rule_identity(found), content.direction) {
+                continue;
+            }
+            let context = Self::context(&settings, flow, state, cause);
+            let scanned = Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
+            self.findings.findings.push(backstop_detectors::finding_for_match(&context, found, &scanned));
+        }
+        self.take_findings(flow, state, at, cause);
     }
 
     /// Turns matches in a stream into findings.
@@ -522,21 +544,8 @@ impl Sink for FlowSink<'_, '_> {
     }
 
     fn content(&mut self, content: Content<'_>) {
-        let mut matches = Vec::new();
-        if let Err(error) = self.handler.scanner.scan_content(content.bytes, &mut matches) {
-            self.handler.scan_failed(self.flow, self.state, content.direction, error, self.cause);
-        }
-        let settings = Arc::clone(&self.handler.settings);
         self.state.was_inside = self.state.inside > 0;
-        for found in &matches {
-            if !self.state.report_once(rule_identity(found), content.direction) {
-                continue;
-            }
-            let context = Handler::context(&settings, self.flow, self.state, self.cause);
-            let scanned = Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
-            self.handler.findings.findings.push(backstop_detectors::finding_for_match(&context, found, &scanned));
-        }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        self.handler.scan_content(self.flow, self.state, content, (self.cause, self.cause));
     }
 
     /// What was inside is scanned as a stream of its own; the layers inside have it from the driver.

@@ -10,12 +10,12 @@
 use std::collections::VecDeque;
 
 use backstop_protocols::Transaction;
-use backstop_types::{Fields, PacketTime};
+use backstop_types::{Direction, Fields, PacketTime};
 
 use super::asked::{Progress, Request};
 use super::secrets::{Kind, kind};
 use super::{commands, evidence, secrets};
-use crate::content::sql::{Around, Asked, Memory, Reading, read_request};
+use crate::content::sql::{Around, Asked, Memory, Reading, offer, read_request};
 use crate::finding::{Role, Tally, Threshold};
 use crate::veeam::watch::key;
 use crate::{Confidence, Context, Detector, Finding, Findings, Meta, MetaRef, Outcome};
@@ -90,6 +90,7 @@ impl Statements {
             if let Some(database) = &reading.database {
                 self.used = Some((request.tx_id(), database.clone()));
             }
+            offer(&reading.hits, Direction::ToServer, Some(request.tx_id()), out);
             let findings = findings(context, request, &reading);
             if part.prepares {
                 let room = MAX_DORMANT.saturating_sub(self.dormant.len());

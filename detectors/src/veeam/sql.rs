@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use backstop_protocols::veeam::{Call, Stage as CallStage};
 use backstop_protocols::{Anomaly, Transaction};
-use backstop_types::Fields;
+use backstop_types::{Direction, Fields};
 
 use super::command::Command;
 use super::watch::{self, Cause, Technique, Watch};
@@ -84,6 +84,7 @@ impl Detector for SqlCalls {
             let reading = self.read(of.call);
             self.sql.technique.runs_commands = !reading.hits.is_empty();
             self.sql.technique.complete = reading.complete;
+            sql::offer(&reading.hits, Direction::ToServer, transaction.tx_id(), out);
             self.command.technique.hits = reading.hits;
         }
         self.sql.on_transaction(context, transaction, out);

@@ -26,6 +26,8 @@ pub struct Hit {
     pub command: Option<String>,
     /// Further commands, the first of them.
     pub more_commands: Vec<String>,
+    /// The bytes of the first assembly; they are for content rules, not for the evidence.
+    pub assembly: Vec<u8>,
 }
 
 /// Objects by which `sp_OACreate` runs programs or fetches files.
@@ -164,7 +166,13 @@ impl Judge<'_> {
             return;
         }
         let Some(hit) = self.out.hits.iter_mut().find(|hit| hit.sid == sid) else {
-            self.out.hits.push(Hit { sid, name, command: command.map(str::to_owned), more_commands: Vec::new() });
+            self.out.hits.push(Hit {
+                sid,
+                name,
+                command: command.map(str::to_owned),
+                more_commands: Vec::new(),
+                assembly: Vec::new(),
+            });
             return;
         };
         let Some(command) = command else { return };
@@ -213,6 +221,9 @@ impl Visitor for Judge<'_> {
     fn assembly(&mut self, bytes: &[u8]) {
         if bytes.starts_with(b"MZ") {
             self.add(9_402_004, "CLR assembly from bytes", None);
+            if let Some(hit) = self.out.hits.iter_mut().find(|hit| hit.sid == 9_402_004 && hit.assembly.is_empty()) {
+                hit.assembly = bytes.to_vec();
+            }
         }
     }
 

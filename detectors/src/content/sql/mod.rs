@@ -27,6 +27,10 @@ mod words;
 
 use std::collections::HashMap;
 
+use backstop_types::Direction;
+
+use crate::{Findings, Unfolded};
+
 pub use conditions::{Around, Asked, Hit, Reading, conditions, read, read_request};
 pub use reader::script;
 pub use script::{Argument, Call, Script, Table, Visitor};
@@ -46,5 +50,20 @@ impl Memory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.synonyms.is_empty() && !self.automation
+    }
+}
+
+/// Hands what the conditions unfolded to the content rules: commands that would run, the bytes of an assembly.
+pub fn offer(hits: &[Hit], direction: Direction, tx_id: Option<u64>, out: &mut Findings) {
+    let mut give = |bytes: &[u8], layers| {
+        if !bytes.is_empty() {
+            out.unfolded.push(Unfolded { bytes: bytes.to_vec(), layers, direction, tx_id });
+        }
+    };
+    for hit in hits {
+        for command in hit.command.iter().chain(&hit.more_commands) {
+            give(command.as_bytes(), &["sql", "command"]);
+        }
+        give(&hit.assembly, &["sql", "assembly"]);
     }
 }
