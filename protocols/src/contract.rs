@@ -31,6 +31,10 @@ pub struct Limits {
     pub max_layers: usize,
     /// Encrypted bytes of a session, both directions, that wait for keys. Above it the session stays closed.
     pub max_undecrypted: usize,
+    /// Sessions, shares and open files that are followed, each (SMB).
+    pub max_files: usize,
+    /// Bytes of files that wait to be put together (SMB).
+    pub max_file_bytes: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +50,8 @@ impl Default for Limits {
             max_pending: 256,
             max_layers: 6,
             max_undecrypted: 1024 * 1024,
+            max_files: 1_024,
+            max_file_bytes: 1024 * 1024,
         }
     }
 }

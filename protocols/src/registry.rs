@@ -71,6 +71,8 @@ pub mod echo;
 pub mod nmf;
 #[path = "pgsql/mod.rs"]
 pub mod pgsql;
+#[path = "smb/mod.rs"]
+pub mod smb;
 #[path = "tds/mod.rs"]
 pub mod tds;
 #[path = "tls/mod.rs"]
@@ -89,6 +91,8 @@ app_layer! {
     Veeam => veeam,
     /// PostgreSQL's frontend/backend protocol.
     Pgsql => pgsql,
+    /// SMB: files, pipes and services of Windows hosts.
+    Smb => smb,
     /// The template (RFC 862).
     Echo => echo,
 }

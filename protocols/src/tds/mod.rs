@@ -30,7 +30,7 @@ mod fields;
 mod handles;
 mod inside;
 mod login;
-mod ntlm;
+pub(crate) mod ntlm;
 mod packet;
 mod parser;
 mod prelogin;
@@ -43,7 +43,7 @@ mod smp;
 mod squeeze;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 mod tokens;
 mod transaction;
 mod tunnel;
