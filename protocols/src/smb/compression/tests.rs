@@ -21,9 +21,10 @@ fn the_examples_of_plain_lz77() {
 fn the_examples_of_huffman() {
     let mut literal = vec![0; 256];
     literal[48] = 0x50;
-    literal[49..60].fill(0x55);
-    literal[60] = 0x45;
-    literal[61] = 0x44;
+    literal[49..59].fill(0x55);
+    literal[59] = 0x45;
+    literal[60] = 0x44;
+    literal[61] = 0x04;
     literal[128] = 0x04;
     literal.extend_from_slice(&[
         0xd8, 0x52, 0x3e, 0xd7, 0x94, 0x11, 0x5b, 0xe9, 0x19, 0x5f, 0xf9, 0xd6, 0x7c, 0xdf, 0x8d, 0x04, 0, 0, 0, 0,
@@ -41,8 +42,12 @@ fn the_examples_of_huffman() {
 /// [MS-XCA] 3.3.
 #[test]
 fn the_example_of_lznt1() {
-    let bytes = b"\x38\xb0\x88F# F# G A A G F# E D D E F# F# E E F";
-    assert_eq!(expanded(1, bytes, 60), Err(Failure::Malformed));
+    let song = b"F# F# G A A G F# E D D E F# F# E E F# F# G A A G F# E D D E F# E D D E E F# D E F# G F# D E F# G F# E D E A \
+F# F# G A A G F# E D D E F# E D D\0";
+    let bytes = b"\x38\xb0\x88F# \x00 G A\x00\x10\xa2G\x01\xa0E D\x00\x08E\x01\x50\x79\x00\xc0E \x05\x24\x13\x88\x05\xb4\x02\x4aD\xef\x03\x58\
+\x02\x8c\x09\x16\x01\x48E\x00\xbe\x00\x9e\x00\x04\x01\x18\x90\x00";
+    let out = expanded(1, bytes, song.len());
+    assert_eq!(out.map(|out| String::from_utf8_lossy(&out).into_owned()).unwrap(), String::from_utf8_lossy(song));
     // An uncompressed chunk, then one of a literal and a match.
     let chunks = [&b"\x02\x30abc"[..], b"\x03\xb0\x02x\x04\x00"].concat();
     assert_eq!(expanded(1, &chunks, 11).unwrap(), b"abcxxxxxxxx");
