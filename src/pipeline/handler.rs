@@ -4,21 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
-use backstop_detectors::{Context, Findings, REGISTRY, Scanned, Unfolded};
-use backstop_protocols::tls::{self, KeyRing};
-use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction};
+use backstop_detectors::{Context, Findings, Scanned, Unfolded};
+use backstop_protocols::tls::KeyRing;
+use backstop_protocols::{AppProto, Content, Driver, Sink, Surroundings};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PacketTime, PerDirection};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
-use super::flow_state::{App, FlowState, Stream, Which};
+use super::flow_sink::FlowSink;
+use super::flow_state::{App, FlowState, Which};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use crate::eve;
 use crate::eve::anomaly::Told;
-use crate::eve::protocol::About;
-
-/// Anomaly records a flow may write; further ones are counted only.
-const MAX_FLOW_ANOMALIES: u32 = 16;
 
 backstop_capture::counters! {
     /// What parsing, scanning and detection met. One a worker.
@@ -60,7 +57,7 @@ backstop_capture::counters! {
 
 /// One a worker, shared by its shards.
 pub struct Handler<'r> {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     /// This worker's handle on the keys.
     keys: Option<Arc<KeyRing>>,
     scanner: Scanner<'r>,
@@ -69,9 +66,9 @@ pub struct Handler<'r> {
     /// What is being processed.
     pub phase: Phase,
     sequence: u64,
-    counters: AppCounters,
+    pub(super) counters: AppCounters,
     matches: Vec<Match>,
-    findings: Findings,
+    pub(super) findings: Findings,
 }
 
 impl<'r> Handler<'r> {
@@ -108,7 +105,7 @@ impl<'r> Handler<'r> {
     }
 
     /// Adds a finished line written by `write`.
-    fn line(&mut self, flow: &FlowView, at: &Cause, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn line(&mut self, flow: &FlowView, at: &Cause, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.epoch.lines.len();
         write(&mut self.epoch.lines);
         let len = self.epoch.lines.len() - start;
@@ -118,7 +115,7 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
+    pub(super) fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
         Context {
             config: &settings.detect,
             client: flow.client,
@@ -131,7 +128,7 @@ impl<'r> Handler<'r> {
     }
 
     /// Hands what the detectors said to the epoch. `at` orders it, `cause` is what it is about.
-    fn take_findings(&mut self, flow: &FlowView, state: &mut FlowState, at: &Cause, cause: &Cause) {
+    pub(super) fn take_findings(&mut self, flow: &FlowView, state: &mut FlowState, at: &Cause, cause: &Cause) {
         if self.findings.is_empty() {
             return;
         }
@@ -158,7 +155,13 @@ impl<'r> Handler<'r> {
     }
 
     /// Content rules over decoded bytes; what they find is told like any finding.
-    fn scan_content(&mut self, flow: &FlowView, state: &mut FlowState, content: Content<'_>, (at, cause): (&Cause, &Cause)) {
+    pub(super) fn scan_content(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        content: Content<'_>,
+        (at, cause): (&Cause, &Cause),
+    ) {
         let mut matches = Vec::new();
         if let Err(error) = self.scanner.scan_content(content.bytes, &mut matches) {
             self.scan_failed(flow, state, content.direction, error, cause);
@@ -210,8 +213,7 @@ impl<'r> Handler<'r> {
     fn parse(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, run: impl FnOnce(&mut Driver, &mut dyn Sink)) {
         let Some(mut driver) = state.driver.take() else { return };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            state.inside = 0;
-            let mut sink = FlowSink { handler: self, flow, state, cause, unconsumed: 0 };
+            let mut sink = FlowSink::new(self, flow, state, cause);
             run(&mut driver, &mut sink);
         }));
         match outcome {
@@ -234,7 +236,7 @@ impl<'r> Handler<'r> {
     }
 
     /// Gives bytes of a stream to its scan; whether it wants more.
-    fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
+    pub(super) fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
         let Place { which, direction, offset } = place;
         let Some(stream) = state.stream(which) else { return false };
         let result = stream.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
@@ -255,7 +257,14 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn flush_one(&mut self, flow: &FlowView, state: &mut FlowState, of: (Which, Direction), flush: Flush, cause: &Cause) {
+    pub(super) fn flush_one(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        of: (Which, Direction),
+        flush: Flush,
+        cause: &Cause,
+    ) {
         let (which, direction) = of;
         let Some(stream) = state.stream(which) else { return };
         let result = stream.scans.get_mut(direction).flush(&mut self.scanner, flush, &mut self.matches);
@@ -293,7 +302,7 @@ impl<'r> Handler<'r> {
         })
     }
 
-    fn new_scans(&self) -> PerDirection<StreamScan> {
+    pub(super) fn new_scans(&self) -> PerDirection<StreamScan> {
         let scan = || StreamScan::new(self.scanner.rules().limits());
         PerDirection { to_server: scan(), to_client: scan() }
     }
@@ -434,173 +443,9 @@ impl StreamHandler for Handler<'_> {
     }
 }
 
-/// Receives what the parsers of one flow say during one delivery.
-struct FlowSink<'a, 'r> {
-    handler: &'a mut Handler<'r>,
-    flow: &'a FlowView,
-    state: &'a mut FlowState,
-    cause: &'a Cause,
-    /// Opened bytes that the layers inside have not consumed.
-    unconsumed: usize,
-}
-
 /// Bytes of a stream.
-struct Place {
-    which: Which,
-    direction: Direction,
-    offset: u64,
-}
-
-impl FlowSink<'_, '_> {
-    fn detectors(&mut self) {
-        if self.state.detectors.is_empty() {
-            self.state.detectors = REGISTRY.iter().map(|registered| (registered.new)()).collect();
-        }
-    }
-}
-
-impl FlowSink<'_, '_> {
-    /// What the session says goes with everything that is found in it.
-    fn tls(&mut self, transaction: &tls::Transaction<'_>) {
-        let settings = &self.handler.settings;
-        let keys = settings.keys.as_ref().is_some_and(|ring| ring.expects_keys());
-        if keys {
-            self.state.tls = Some(Arc::new(transaction.fields()));
-        }
-        if transaction.stage != tls::Stage::End {
-            return;
-        }
-        let facts = transaction.facts;
-        match (facts.decrypted, keys) {
-            (true, _) => self.handler.counters.tls_decrypted += 1,
-            (false, true) => self.handler.counters.tls_not_decrypted += 1,
-            (false, false) => {}
-        }
-        if settings.eve.types.tls_session {
-            let settings = Arc::clone(settings);
-            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: None };
-            self.handler.line(self.flow, self.cause, |out| eve::tls_session::write(out, &settings.eve, about, facts, keys));
-        }
-    }
-}
-
-impl Sink for FlowSink<'_, '_> {
-    fn transaction(&mut self, transaction: &Transaction<'_>) {
-        // The marks of single records are no stages of a session.
-        let is_mark = matches!(transaction, Transaction::Tls(session) if matches!(session.stage, tls::Stage::Record(_)));
-        self.handler.counters.transactions += u64::from(!is_mark);
-        let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
-        self.detectors();
-        let settings = Arc::clone(&self.handler.settings);
-        let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
-            detector.on_transaction(&context, transaction, &mut self.handler.findings);
-        }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
-        if transaction.is_record() {
-            self.state.transactions += 1;
-            match transaction.app_proto() {
-                AppProto::Tls => {
-                    self.handler.counters.tls_transactions += 1;
-                    self.state.encrypted = true;
-                }
-                AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
-                _ => {}
-            }
-            let opened = self.state.opened_facts(self.state.was_inside);
-            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: opened.as_ref() };
-            let mut cut = false;
-            self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
-            self.handler.counters.statements_cut += u64::from(cut);
-        }
-        if let Transaction::Tls(session) = transaction {
-            if !is_mark {
-                self.tls(session);
-            }
-            // What the session says of itself does not end what was found in it.
-            self.state.was_inside = before;
-        }
-    }
-
-    fn anomaly(&mut self, anomaly: Anomaly) {
-        self.handler.counters.anomalies += 1;
-        self.detectors();
-        let settings = Arc::clone(&self.handler.settings);
-        let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
-            detector.on_anomaly(&context, &anomaly, &mut self.handler.findings);
-        }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
-        if self.state.anomalies >= MAX_FLOW_ANOMALIES {
-            self.handler.counters.anomalies_suppressed += 1;
-            return;
-        }
-        self.state.anomalies += 1;
-        let (flow, cause) = (self.flow, self.cause);
-        let event = anomaly.event.to_ascii_uppercase();
-        let told = Told { event: &event, direction: anomaly.direction, app_proto: self.state.app_proto };
-        self.handler
-            .line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &told));
-    }
-
-    fn content(&mut self, content: Content<'_>) {
-        self.state.was_inside = self.state.inside > 0;
-        self.handler.scan_content(self.flow, self.state, content, (self.cause, self.cause));
-    }
-
-    /// What was inside is scanned as a stream of its own; the layers inside have it from the driver.
-    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
-        if self.state.inside > 1 {
-            // TLS inside TLS: one stream, and not two mixed.
-            return;
-        }
-        let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls);
-        let opened = self.state.opened.get_or_insert_with(|| Box::new(Stream::new(self.handler.new_scans())));
-        if known {
-            opened.scans.get_mut(direction).set_max_depth(None);
-        }
-        let (_, offset) = *opened.offset.get(direction);
-        opened.look_at(direction, offset, offset + bytes.len() as u64, self.unconsumed);
-        let place = Place { which: Which::Opened, direction, offset };
-        self.handler.scan(self.flow, self.state, place, bytes, self.cause);
-    }
-
-    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
-        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
-        if let Some(opened) = self.state.opened.as_deref_mut().filter(|_| self.state.inside == 1) {
-            // Of unknown length: at least something, so that nothing is joined across it.
-            let (_, offset) = *opened.offset.get(direction);
-            opened.look_at(direction, offset, offset.saturating_add(len.unwrap_or(1)), self.unconsumed);
-        }
-    }
-
-    fn plaintext_end(&mut self, direction: Direction) {
-        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
-    }
-
-    fn enter(&mut self, _: Direction, unconsumed: usize) {
-        self.state.inside += 1;
-        self.unconsumed = unconsumed;
-    }
-
-    fn leave(&mut self) {
-        self.state.inside = self.state.inside.saturating_sub(1);
-    }
-
-    fn confirmed(&mut self, app_proto: AppProto) {
-        if self.state.app_proto.is_none() {
-            match app_proto {
-                AppProto::Nmf => self.handler.counters.nmf_flows += 1,
-                AppProto::Tls => self.handler.counters.tls_flows += 1,
-                AppProto::Tds => self.handler.counters.tds_flows += 1,
-                AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
-                AppProto::Veeam | AppProto::Echo => {}
-            }
-        }
-        self.state.app_proto = Some(app_proto);
-    }
-
-    fn in_sync(&mut self, _: AppProto, direction: Direction, in_sync: bool) {
-        self.state.in_sync(direction, in_sync);
-    }
+pub(super) struct Place {
+    pub which: Which,
+    pub direction: Direction,
+    pub offset: u64,
 }
