@@ -3,6 +3,7 @@
 //! No grammar: both look at words and literals only, in one pass, and rather leave out too much than too little. What a
 //! statement does is for the detectors to tell.
 
+mod blanks;
 mod literals;
 mod redact;
 
