@@ -306,3 +306,28 @@ fn other_traffic_is_not_recognised() {
     }
     assert!(taken <= 2, "{taken} of 200000 random beginnings");
 }
+
+/// A direction that ends inside a packet and yet goes on: the bytes of what is no header are searched, however they come.
+#[test]
+fn behind_an_end_inside_a_packet_the_next_is_searched_in_all_bytes() {
+    let begun = packet_of(packet::RPC, 1, &[0; 65]);
+    let behind = [hex("00 01 05 00 31"), batch("EXEC xp_cmdshell 'a'").1].concat();
+    let told = |piece: usize| {
+        let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+        for (direction, bytes) in session([]) {
+            driver.data(direction, &bytes, &mut recorder);
+        }
+        driver.data(UP, &begun[..40], &mut recorder);
+        driver.close(UP, &mut recorder);
+        for bytes in behind.chunks(piece) {
+            driver.data(UP, bytes, &mut recorder);
+        }
+        testing::close(&mut driver, &mut recorder);
+        recorder
+    };
+    let whole = told(usize::MAX);
+    assert!(texts(&whole).iter().any(|text| text == "EXEC xp_cmdshell 'a'"), "{:?}", texts(&whole));
+    for piece in 1..16 {
+        assert_eq!(told(piece).events, whole.events, "{piece}");
+    }
+}
