@@ -6,6 +6,8 @@
 mod blanks;
 mod literals;
 mod redact;
+mod squeeze;
 
 pub use literals::{Dialect, mask_literals};
 pub use redact::{is_secret_name, redact};
+pub use squeeze::{Unit, squeeze};
