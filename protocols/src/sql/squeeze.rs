@@ -76,7 +76,7 @@ impl<U: Unit> Squeezer<'_, U> {
                 return false;
             };
             self.rest = behind.get(end..).unwrap_or_default();
-            self.blank();
+            self.blank(true);
             return true;
         }
         if unit.is(b'/') && behind.first().is_some_and(|next| next.is(b'*')) {
@@ -85,7 +85,7 @@ impl<U: Unit> Squeezer<'_, U> {
         }
         self.rest = behind;
         if unit.is_blank(self.dialect) {
-            self.blank();
+            self.blank(unit.ends_line());
             return true;
         }
         let (before, last) = (self.word, self.out.last().copied());
@@ -106,10 +106,13 @@ impl<U: Unit> Squeezer<'_, U> {
         true
     }
 
-    /// One for a whole run. Of PostgreSQL it is a line's end: it joins two literals where any blank may stand.
-    fn blank(&mut self) {
+    /// One for a whole run. Of PostgreSQL it is a line's end where there is one: that joins two literals.
+    fn blank(&mut self, ends_line: bool) {
+        let ends_line = ends_line && self.dialect == Dialect::Postgres;
         if !std::mem::replace(&mut self.in_blank, true) {
-            self.out.push(U::from(if self.dialect == Dialect::Postgres { b'\n' } else { b' ' }));
+            self.out.push(U::from(if ends_line { b'\n' } else { b' ' }));
+        } else if ends_line && let Some(last) = self.out.last_mut() {
+            *last = U::from(b'\n');
         }
         self.word = 0;
     }
@@ -123,7 +126,7 @@ impl<U: Unit> Squeezer<'_, U> {
                     open -= 1;
                     (self.rest, last) = (behind, None);
                     if open == 0 {
-                        return self.blank();
+                        return self.blank(false);
                     }
                 }
                 [a, b, behind @ ..] if a.is(b'/') && b.is(b'*') => {
@@ -212,15 +215,15 @@ mod tests {
         }
         for (text, expected) in [
             ("a  \t\r\n b", "a\nb"),
-            ("a/* x /* y */ z */b--c\n\nd", "a\nb\nd"),
-            ("E'a\\'  b'  e'\\\\'  c'd  '", "E'a\\'  b'\ne'\\\\'\nc'd  '"),
-            ("e'a''  b'  ae'\\'  x", "e'a''  b'\nae'\\'\nx"),
-            ("$$a  b$$  $q$ -- $$ $q$  $1  a$b$  c$b$", "$$a  b$$\n$q$ -- $$ $q$\n$1\na$b$\nc$b$"),
-            ("[ a  ' b  ' ]", "[\na\n' b  '\n]"),
-            ("a  /* b\0  --  ", "a\n/*\0  --  "),
-            ("a  -- b\0  c", "a\n--\0  c"),
-            ("a  'b\0  c", "a\n'b\0  c"),
-            ("a  $$b\0  c$$  d", "a\n$$b\0  c$$  d"),
+            ("a/* x /* y */ z */b--c\n\nd", "a b\nd"),
+            ("E'a\\'  b'  e'\\\\'  c'd  '", "E'a\\'  b' e'\\\\' c'd  '"),
+            ("e'a''  b'  ae'\\'  x", "e'a''  b' ae'\\' x"),
+            ("$$a  b$$  $q$ -- $$ $q$  $1  a$b$  c$b$", "$$a  b$$ $q$ -- $$ $q$ $1 a$b$ c$b$"),
+            ("[ a  ' b  ' ]", "[ a ' b  ' ]"),
+            ("a  /* b\0  --  ", "a /*\0  --  "),
+            ("a  -- b\0  c", "a --\0  c"),
+            ("a  'b\0  c", "a 'b\0  c"),
+            ("a  $$b\0  c$$  d", "a $$b\0  c$$  d"),
             ("\u{a0}\u{a0}", "\u{a0}\u{a0}"),
         ] {
             assert_eq!(squeezed(text, Dialect::Postgres), expected, "{text}");
