@@ -36,7 +36,7 @@ fn names(call: &Call, method: &str) -> bool {
 
 /// Whether a call carries SQL.
 fn carries_sql(call: &Call) -> bool {
-    call.sql.is_some() || call.spec.as_ref().is_some_and(|spec| spec.kind == "DbGetDataTableRemoteInvokeSpec")
+    call.sql.is_some() || call.sql_hidden || call.spec.as_ref().is_some_and(|spec| spec.kind == "DbGetDataTableRemoteInvokeSpec")
 }
 
 /// Whether a reply returns something: no fault, a value, and not a list of credentials that was read to its end without

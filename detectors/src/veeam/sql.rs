@@ -83,7 +83,8 @@ impl Detector for SqlCalls {
         {
             let reading = self.read(of.call);
             self.sql.technique.runs_commands = !reading.hits.is_empty();
-            self.sql.technique.complete = reading.complete;
+            // Behind padding there is something that was not seen.
+            self.sql.technique.complete = reading.complete && !of.call.sql_hidden;
             sql::offer(&reading.hits, Direction::ToServer, transaction.tx_id(), out);
             self.command.technique.hits = reading.hits;
         }
