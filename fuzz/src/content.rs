@@ -26,14 +26,14 @@ pub fn run(input: &[u8]) {
     let config = if first & 0x80 == 0 {
         ContentConfig::default()
     } else {
-        ContentConfig { max_input: 1 << 16, max_depth: 2, max_layers: 4, max_output: 1 << 10, max_tokens: 64 }
+        ContentConfig { max_input: 1 << 16, max_depth: 2, max_layers: 4, max_output: 1 << 10, max_tokens: 64, ..ContentConfig::default() }
     };
     let unfolding = unfold(bytes, kind, NAMES, &config);
     assert!(unfolding.layers.len() <= config.max_layers, "layers are bounded");
     let output: usize = unfolding.layers.iter().map(|layer| layer.bytes.len()).sum();
     assert!(output <= config.max_output * 2, "output is bounded");
     assert!(unfolding.layers.iter().all(|layer| !layer.how.is_empty()), "each layer says how it came about");
-    let met = conditions(&unfolding);
+    let met = conditions(&unfolding, &config);
     assert!(met.windows(2).all(|pair| pair[0].meta.sid < pair[1].meta.sid), "each condition once, in order");
     assert!(met.iter().filter_map(|told| told.layer).all(|layer| layer < unfolding.layers.len()), "evidence is there");
 

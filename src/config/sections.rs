@@ -73,7 +73,7 @@ section! {
 section! {
     /// `[content]`
     ContentSection for ContentConfig {
-        max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count,
+        max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count, installer_hosts: Names,
     }
 }
 section! {

@@ -13,11 +13,32 @@ pub struct ContentConfig {
     pub max_output: usize,
     /// Tokens of one script.
     pub max_tokens: usize,
+    /// Hosts whose installers are published as a download that is run; over HTTPS, 9403003 is informative for these.
+    pub installer_hosts: Vec<String>,
 }
+
+/// What its makers tell everybody to run.
+const INSTALLERS: [&str; 8] = [
+    "get.scoop.sh",
+    "community.chocolatey.org",
+    "chocolatey.org",
+    "boxstarter.org",
+    "astral.sh",
+    "get.pnpm.io",
+    "bun.sh",
+    "deno.land",
+];
 
 impl Default for ContentConfig {
     fn default() -> Self {
-        Self { max_input: 1 << 20, max_depth: 8, max_layers: 64, max_output: 4 << 20, max_tokens: 1 << 18 }
+        Self {
+            max_input: 1 << 20,
+            max_depth: 8,
+            max_layers: 64,
+            max_output: 4 << 20,
+            max_tokens: 1 << 18,
+            installer_hosts: INSTALLERS.map(str::to_owned).to_vec(),
+        }
     }
 }
 

@@ -54,7 +54,7 @@ impl Inspection {
 pub fn inspect(bytes: &[u8], carrier: &Carrier, context: &Context<'_>) -> Inspection {
     let unfolding = unfold(bytes, carrier.kind, powershell::NAMES, &context.config.content);
     let mut out = Inspection { cut: unfolding.cut, ..Inspection::default() };
-    for told in powershell::conditions(&unfolding) {
+    for told in powershell::conditions(&unfolding, &context.config.content) {
         out.covered.extend(powershell::rules(told.meta.sid));
         let (how, script): (&[&'static str], Cow<'_, str>) = match told.layer.and_then(|layer| unfolding.layers.get(layer)) {
             Some(layer) => (&layer.how, String::from_utf8_lossy(&layer.bytes)),

