@@ -59,7 +59,9 @@ impl Chain<'_> {
         if self.at >= bytes.len() {
             return None;
         }
-        let piped = self.at > 0 && bytes.get(self.at - 1) == Some(&b'|');
+        // `||` is no pipe.
+        let before = bytes.get(..self.at)?;
+        let piped = before.ends_with(b"|") && !before.ends_with(b"||");
         let mut out = String::new();
         let (mut quoted, mut caret) = (false, false);
         let mut characters = self.text.get(self.at..)?.char_indices().peekable();
@@ -81,7 +83,6 @@ impl Chain<'_> {
                 '&' | '|' if !quoted => {
                     let doubled = characters.next_if(|(_, next)| *next == character).is_some();
                     end = self.at + at + if doubled { 2 } else { 1 };
-                    // `||` is no pipe.
                     self.at = end;
                     return Some((out, piped, caret));
                 }

@@ -33,7 +33,7 @@ impl Default for ContentConfig {
     fn default() -> Self {
         Self {
             max_input: 1 << 20,
-            max_depth: 8,
+            max_depth: 16,
             max_layers: 64,
             max_output: 4 << 20,
             max_tokens: 1 << 18,

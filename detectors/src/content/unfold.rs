@@ -8,7 +8,7 @@ use super::config::{Budget, ContentConfig};
 use super::powershell::{self, Ran, Use, base_name};
 use super::{encoding, pack};
 
-/// Share of bytes of a key's result that must print for it to count as text, in percent of the sample.
+/// Calls, lines and downloads kept of one content.
 const MAX_COMMANDS: usize = 64;
 
 /// What content is, as far as its carrier knows.
@@ -82,6 +82,7 @@ struct Task {
     how: Vec<&'static str>,
     layer: Option<usize>,
     direct: bool,
+    depth: usize,
 }
 
 /// Unfolds content. `names` are those that matter, in lower case.
@@ -91,7 +92,8 @@ pub fn unfold(bytes: &[u8], kind: Kind, names: &[&'static str], config: &Content
     let bytes = bytes.get(..bytes.len().min(config.max_input)).unwrap_or_default();
     let mut budget = Budget::new(config);
     budget.cut = cut;
-    let mut work = Work { config, names, budget, out: Unfolding::default(), seen: HashSet::new(), queue: VecDeque::new() };
+    let mut work =
+        Work { config, names, budget, out: Unfolding::default(), seen: HashSet::new(), queue: VecDeque::new(), depth: 0 };
     work.begin(bytes, kind);
     while let Some(task) = work.queue.pop_front() {
         work.one(task);
@@ -107,11 +109,13 @@ struct Work<'a> {
     out: Unfolding,
     seen: HashSet<u64>,
     queue: VecDeque<Task>,
+    /// Of the task at hand.
+    depth: usize,
 }
 
 impl Work<'_> {
     fn begin(&mut self, bytes: &[u8], kind: Kind) {
-        let mut first = |piece, direct| self.queue.push_back(Task { piece, how: Vec::new(), layer: None, direct });
+        let mut first = |piece, direct| self.queue.push_back(Task { piece, how: Vec::new(), layer: None, direct, depth: 0 });
         match kind {
             Kind::Unknown => first(Piece::Bytes(bytes.to_vec()), false),
             Kind::Script | Kind::Command => {
@@ -122,7 +126,8 @@ impl Work<'_> {
     }
 
     fn one(&mut self, task: Task) {
-        let Task { piece, how, layer, direct } = task;
+        let Task { piece, how, layer, direct, depth } = task;
+        self.depth = depth;
         match piece {
             Piece::Bytes(bytes) => self.bytes(&bytes, &how, layer),
             Piece::Script(text) => self.script(&text, &how, layer, direct),
@@ -137,7 +142,7 @@ impl Work<'_> {
         if !self.seen.insert(hasher.finish()) {
             return None;
         }
-        if self.out.layers.len() >= self.config.max_layers || how.len() > self.config.max_depth * 4 {
+        if self.out.layers.len() >= self.config.max_layers {
             self.out.cut = true;
             return None;
         }
@@ -145,18 +150,12 @@ impl Work<'_> {
         Some(self.out.layers.len() - 1)
     }
 
-    fn depth(&mut self, layer: Option<usize>) -> bool {
-        // Layers know how they came about; each adds at least one word.
-        let deep =
-            layer.and_then(|layer| self.out.layers.get(layer)).is_some_and(|layer| layer.how.len() >= self.config.max_depth * 3);
-        self.out.cut |= deep;
-        !deep
-    }
-
     fn push(&mut self, piece: Piece, how: Vec<&'static str>, layer: Option<usize>, direct: bool) {
-        if self.depth(layer) {
-            self.queue.push_back(Task { piece, how, layer, direct });
+        if self.depth >= self.config.max_depth {
+            self.out.cut = true;
+            return;
         }
+        self.queue.push_back(Task { piece, how, layer, direct, depth: self.depth + 1 });
     }
 
     /// Bytes that say themselves what they are.
@@ -209,7 +208,7 @@ impl Work<'_> {
             }
         }
         for blob in &read.blobs {
-            self.blob(blob, how, layer, &read.keys);
+            self.blob(blob, how, &read.keys);
         }
         for ran in read.ran {
             match ran {
@@ -251,7 +250,7 @@ impl Work<'_> {
     }
 
     /// Bytes out of a literal: as they are, and with the keys that the script uses.
-    fn blob(&mut self, blob: &[u8], how: &[&'static str], layer: Option<usize>, keys: &[u8]) {
+    fn blob(&mut self, blob: &[u8], how: &[&'static str], keys: &[u8]) {
         let made = with(how, &["base64"]);
         if self.budget.take(blob.len())
             && let Some(at) = self.layer(blob, &made, false)
@@ -269,7 +268,6 @@ impl Work<'_> {
                 self.push(Piece::Bytes(plain), made, Some(at), false);
             }
         }
-        let _ = layer;
     }
 
     /// A line that `cmd.exe` or `CreateProcess` runs.
@@ -364,7 +362,7 @@ impl Work<'_> {
         }
         let stdin =
             invocation.stdin || (invocation.command.is_none() && invocation.file.is_none() && invocation.encoded.is_none());
-        for (code, name) in [(invocation.command.clone(), "command"), (piped.filter(|_| stdin), "standard-input")] {
+        for (code, name) in [(invocation.command.clone(), "powershell"), (piped.filter(|_| stdin), "standard-input")] {
             let Some(code) = code.filter(|code| self.budget.take(code.len())) else { continue };
             let made = with(how, &[name]);
             if let Some(at) = self.run_layer(&code, &made) {

@@ -84,14 +84,15 @@ impl Reader<'_, '_> {
     fn appended(&mut self, old: Option<Value>, more: Value) -> Value {
         match old {
             Some(old) => {
+                let added = more.size();
                 let sum = value::add(old, more, self.budget);
                 if self.state.quiet {
                     return sum;
                 }
                 self.state.used("concatenation");
                 if let Value::Text(text) = &sum {
-                    // Only the end of it is new.
-                    let from = text.len().saturating_sub(4096);
+                    // Only the end of it is new, and a name that it completes.
+                    let from = text.len().saturating_sub(added + 64);
                     let from = (from..text.len()).find(|from| text.is_char_boundary(*from)).unwrap_or(text.len());
                     self.state.note(text.get(from..).unwrap_or_default(), super::read::Use::Said);
                 }
