@@ -12,6 +12,7 @@ pub mod finding;
 mod mask;
 mod matches;
 pub mod mitre;
+pub mod powershell;
 mod registry;
 pub mod sql;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use crate::example;
+use crate::powershell;
 use crate::sql::{logins, statements};
 use crate::veeam::{
     command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
@@ -33,6 +34,8 @@ pub static REGISTRY: &[Registered] = &[
     // One detector each: a request is read once for all that it may be.
     Registered { metas: statements::METAS, new: statements::detector },
     Registered { metas: logins::METAS, new: logins::detector },
+    // What content is found to be, whatever carried it: the carriers ask.
+    Registered { metas: powershell::METAS, new: powershell::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { metas: &[&example::META], new: example::detector },

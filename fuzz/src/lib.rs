@@ -11,6 +11,7 @@
     reason = "a target reports by panicking"
 )]
 
+pub mod content;
 pub mod frames;
 pub mod ledger;
 pub mod nbfx;
@@ -49,4 +50,5 @@ pub static TARGETS: &[Target] = &[
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },
+    Target { name: "content", run: content::run },
 ];

@@ -69,6 +69,13 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
     for (number, text) in SQL.iter().enumerate() {
         out.add("sql_text", &format!("{number}"), text.as_bytes())?;
     }
+    for (number, text) in crate::content::SEEDS.iter().enumerate() {
+        for kind in 0..3_u8 {
+            let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let bytes: Vec<u8> = if kind == 0 && number % 2 == 0 { wide } else { text.as_bytes().to_vec() };
+            out.add("content", &format!("{number}_{kind}"), &[&[kind], &*bytes].concat())?;
+        }
+    }
     Ok((out.files, out.bytes))
 }
 
@@ -76,7 +83,8 @@ fn captured_frames(out: &mut Writer) -> io::Result<()> {
     let area = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps/veeam");
     let mut cases: Vec<PathBuf> = std::fs::read_dir(area)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     cases.sort();
-    for case in cases {
+    // Other containers than pcap are read by other targets.
+    for case in cases.into_iter().filter(|case| case.join("input.pcap").is_file()) {
         let (link_type, records) = pcap::read(&std::fs::read(case.join("input.pcap"))?)?;
         let Some(choice) = frames::LINK_TYPES.iter().position(|known| u32::try_from(*known) == Ok(link_type)) else { continue };
         let mut seed = vec![choice as u8];

@@ -4,6 +4,7 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
+use backstop_detectors::content::ContentConfig;
 use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
@@ -67,6 +68,12 @@ section! {
     DetectSqlSection for SqlConfig {
         backup_databases: Names, secret_tables: Names, inventory_tables: Names, inventory_count: Count,
         inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Names,
+    }
+}
+section! {
+    /// `[content]`
+    ContentSection for ContentConfig {
+        max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count, installer_hosts: Names,
     }
 }
 section! {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backstop_detectors::Detector;
 use backstop_protocols::{AppProto, Driver};
-use backstop_signatures::StreamScan;
+use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
 
 use crate::eve::opened::Opened;
@@ -90,6 +90,8 @@ pub struct FlowState {
     pub encrypted: bool,
     /// Rules already reported: identity and direction.
     reported: Vec<(u64, Direction)>,
+    /// Ids of our own rules that have nothing to add: a detection tells the same cause.
+    covered: Vec<(u64, Direction)>,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -118,6 +120,7 @@ impl FlowState {
             app_proto: None,
             encrypted: false,
             reported: Vec::new(),
+            covered: Vec::new(),
             alerted: false,
             transactions: 0,
             anomalies: 0,
@@ -151,6 +154,18 @@ impl FlowState {
     /// What records say of the TLS that something was found in.
     pub fn opened_facts(&self, inside: bool) -> Option<Opened> {
         inside.then(|| Opened { tls: self.tls.clone() })
+    }
+
+    /// A detection tells what this rule would tell in this direction.
+    pub fn cover(&mut self, rule: u64, direction: Direction) {
+        if self.covered.len() < MAX_REPORTED && !self.covered.contains(&(rule, direction)) {
+            self.covered.push((rule, direction));
+        }
+    }
+
+    /// Whether a detection tells what this match would tell.
+    pub fn is_covered(&self, found: &Match, direction: Direction) -> bool {
+        found.rule.namespace == SHIPPED_NAMESPACE && found.rule.sid.is_some_and(|rule| self.covered.contains(&(rule, direction)))
     }
 
     /// Remembers that a rule was reported; false when it was before, or when the memory is full.

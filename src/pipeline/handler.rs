@@ -52,6 +52,8 @@ backstop_capture::counters! {
         findings,
         /// Matches of rules that do not apply where they were found.
         matches_out_of_scope,
+        /// Commands and scripts that were not unfolded to their end, because a limit was reached.
+        content_cut,
     }
 }
 
@@ -136,6 +138,10 @@ impl<'r> Handler<'r> {
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Fact(fact)));
         }
+        self.counters.content_cut += std::mem::take(&mut self.findings.content_cut);
+        for (rule, direction) in std::mem::take(&mut self.findings.covered) {
+            state.cover(rule, direction);
+        }
         let unfolded = std::mem::take(&mut self.findings.unfolded);
         for finding in std::mem::take(&mut self.findings.findings) {
             self.counters.findings += 1;
@@ -150,7 +156,7 @@ impl<'r> Handler<'r> {
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
         }
         for Unfolded { bytes, layers, direction, tx_id } in unfolded {
-            self.scan_content(flow, state, Content { bytes: &bytes, layers, direction, tx_id }, (at, cause));
+            self.scan_content(flow, state, Content { bytes: &bytes, layers: &layers, direction, tx_id }, (at, cause));
         }
     }
 
@@ -168,7 +174,7 @@ impl<'r> Handler<'r> {
         }
         let settings = Arc::clone(&self.settings);
         for found in &matches {
-            if !state.report_once(rule_identity(found), content.direction) {
+            if state.is_covered(found, content.direction) || !state.report_once(rule_identity(found), content.direction) {
                 continue;
             }
             let context = Self::context(&settings, flow, state, cause);
@@ -196,7 +202,7 @@ impl<'r> Handler<'r> {
                 self.counters.matches_out_of_scope += 1;
                 continue;
             }
-            if !state.report_once(rule_identity(&found), direction) {
+            if state.is_covered(&found, direction) || !state.report_once(rule_identity(&found), direction) {
                 continue;
             }
             let cause = state.last_data;

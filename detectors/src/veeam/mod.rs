@@ -4,6 +4,7 @@
 //! says is never taken for a request. What is only inferred says so.
 
 pub mod command;
+mod content;
 pub mod credential_dump;
 pub mod credential_lookup;
 pub mod credentials_returned;
