@@ -14,4 +14,4 @@ pub mod testing;
 
 pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
 pub use driver::Driver;
-pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, pgsql, soap, tds, tls, veeam};
+pub use registry::{AppProto, PROTOCOLS, Transaction, echo, http, nbfse, nmf, nrbf, pgsql, soap, tds, tls, veeam};

@@ -67,6 +67,8 @@ pub mod soap;
 
 #[path = "echo/mod.rs"]
 pub mod echo;
+#[path = "http/mod.rs"]
+pub mod http;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
 #[path = "pgsql/mod.rs"]
@@ -89,6 +91,8 @@ app_layer! {
     Veeam => veeam,
     /// PostgreSQL's frontend/backend protocol.
     Pgsql => pgsql,
+    /// HTTP/1.x.
+    Http => http,
     /// The template (RFC 862).
     Echo => echo,
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
 use backstop_detectors::{Context, Findings, REGISTRY, Scanned, Unfolded};
 use backstop_protocols::tls::{self, KeyRing};
-use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction};
+use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction, http};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PacketTime, PerDirection};
 
@@ -31,6 +31,8 @@ backstop_capture::counters! {
         tds_flows,
         /// Flows recognised as PostgreSQL.
         pgsql_flows,
+        /// Flows recognised as HTTP.
+        http_flows,
         /// Flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -43,6 +45,8 @@ backstop_capture::counters! {
         tls_not_decrypted,
         /// PostgreSQL startups and requests recorded.
         pgsql_transactions,
+        /// Requests and responses of HTTP recorded.
+        http_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.
@@ -486,8 +490,12 @@ impl FlowSink<'_, '_> {
 
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
-        // The marks of single records are no stages of a session.
-        let is_mark = matches!(transaction, Transaction::Tls(session) if matches!(session.stage, tls::Stage::Record(_)));
+        // The marks of single records are no stages of a session, parts of a body none of an exchange.
+        let is_mark = match transaction {
+            Transaction::Tls(session) => matches!(session.stage, tls::Stage::Record(_)),
+            Transaction::Http(http) => matches!(http, http::Transaction::Body(_)),
+            _ => false,
+        };
         self.handler.counters.transactions += u64::from(!is_mark);
         let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
         self.detectors();
@@ -505,6 +513,7 @@ impl Sink for FlowSink<'_, '_> {
                     self.state.encrypted = true;
                 }
                 AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
+                AppProto::Http => self.handler.counters.http_transactions += 1,
                 _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
@@ -594,6 +603,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Tls => self.handler.counters.tls_flows += 1,
                 AppProto::Tds => self.handler.counters.tds_flows += 1,
                 AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
+                AppProto::Http => self.handler.counters.http_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

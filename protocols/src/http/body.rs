@@ -1,0 +1,214 @@
+//! Bodies: codings undone, offered to the scanner in windows, told as parts of a file.
+//!
+//! Windows end at the same bytes however the stream was cut. Where the scanner does not see the bytes in the stream itself
+//! (chunks, codings), each window is offered with the end of the one before.
+
+use backstop_types::Direction;
+
+use super::anomaly;
+use super::decode::{Decoder, MAX_CODINGS, Stop, push_all};
+use super::head::Deviations;
+use super::transaction::{BodyFacts, ContentRange, Part, PartState, Transaction};
+use crate::contract::{Content, Limits, Sink};
+use crate::registry;
+
+/// New bytes of a window.
+pub const WINDOW: usize = 64 * 1024;
+/// Bytes of the window before that are offered again.
+pub const OVERLAP: usize = 4 * 1024;
+/// Decoded bytes that each byte of a flow's bodies may have brought, beyond the cap of one body.
+const MAX_RATIO: u64 = 128;
+
+/// What the bodies of a flow have cost. It is settled when one is over, so that where a cap bites does not depend on how the
+/// stream was cut.
+#[derive(Debug, Default)]
+pub struct Budget {
+    bytes: u64,
+    decoded: u64,
+}
+
+impl Budget {
+    fn allows(&self, limits: &Limits) -> u64 {
+        let all = (limits.max_decoded as u64).saturating_add(self.bytes.saturating_mul(MAX_RATIO));
+        all.saturating_sub(self.decoded).min(limits.max_decoded as u64)
+    }
+}
+
+/// What a body is of.
+pub struct About {
+    /// The exchange.
+    pub tx_id: u64,
+    /// Who sends it.
+    pub direction: Direction,
+    /// The name of the file.
+    pub name: Option<String>,
+    /// Of a response with a part of a file.
+    pub range: Option<ContentRange>,
+}
+
+/// A body on its way.
+pub struct Body {
+    about: About,
+    layers: Vec<&'static str>,
+    decoders: Vec<Decoder>,
+    /// `overlap` bytes of the window before, and new ones.
+    window: Vec<u8>,
+    overlap: usize,
+    /// Where the new bytes of the window begin.
+    offset: u64,
+    facts: BodyFacts,
+    allowed: u64,
+    /// Something is missing, or could not be decoded.
+    broken: bool,
+    /// The decoders are done, before their input is.
+    stopped: bool,
+    /// All of it, for a range.
+    whole: Option<Vec<u8>>,
+    max_whole: usize,
+}
+
+impl Body {
+    /// A body with its codings, those of the transfer last; names in lower case, in the order in which they were applied.
+    pub fn new(about: About, chunked: bool, codings: &[String], budget: &Budget, limits: &Limits, told: &mut Deviations) -> Self {
+        let mut layers = vec!["http.body"];
+        if chunked {
+            layers.push("chunked");
+        }
+        let mut decoders = Vec::new();
+        let mut stopped = false;
+        for coding in codings.iter().rev().filter(|coding| !matches!(coding.as_str(), "identity" | "none")) {
+            match Decoder::new(coding).filter(|_| decoders.len() < MAX_CODINGS) {
+                Some((decoder, layer)) => {
+                    decoders.push(decoder);
+                    layers.push(layer);
+                }
+                None => {
+                    told.push(anomaly::UNKNOWN_CODING);
+                    stopped = true;
+                    break;
+                }
+            }
+        }
+        Self {
+            whole: about.range.is_some().then(Vec::new),
+            about,
+            layers,
+            decoders,
+            window: Vec::new(),
+            overlap: 0,
+            offset: 0,
+            facts: BodyFacts::default(),
+            allowed: budget.allows(limits),
+            broken: false,
+            stopped,
+            max_whole: limits.max_range,
+        }
+    }
+
+    /// The next bytes, without chunking.
+    pub fn push(&mut self, bytes: &[u8], out: &mut dyn Sink, told: &mut Deviations) {
+        self.facts.bytes += bytes.len() as u64;
+        if self.stopped {
+            return;
+        }
+        if self.decoders.is_empty() {
+            self.take(bytes, out);
+            return;
+        }
+        let mut decoders = std::mem::take(&mut self.decoders);
+        let result = push_all(&mut decoders, bytes, &mut |piece| {
+            let room = usize::try_from(self.allowed - self.facts.decoded).unwrap_or(usize::MAX);
+            self.take(piece.get(..room).unwrap_or(piece), out);
+            piece.len() <= room
+        });
+        self.decoders = decoders;
+        if let Err(stop) = result {
+            told.push(if stop == Stop::Bad { anomaly::BAD_CODING } else { anomaly::DECODE_LIMIT });
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stopped = true;
+        self.broken = true;
+        self.decoders = Vec::new();
+    }
+
+    /// Bytes are missing.
+    pub fn gap(&mut self, len: u64, out: &mut dyn Sink) {
+        self.broken = true;
+        if !self.decoders.is_empty() {
+            self.stop();
+            return;
+        }
+        self.flush(PartState::More, out);
+        self.window.clear();
+        self.overlap = 0;
+        self.offset += len;
+    }
+
+    fn take(&mut self, mut bytes: &[u8], out: &mut dyn Sink) {
+        self.facts.decoded += bytes.len() as u64;
+        match &mut self.whole {
+            Some(whole) if whole.len() + bytes.len() <= self.max_whole => whole.extend_from_slice(bytes),
+            Some(_) => self.whole = None,
+            None => {}
+        }
+        while !bytes.is_empty() {
+            let room = WINDOW + self.overlap - self.window.len();
+            let (now, later) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+            self.window.extend_from_slice(now);
+            bytes = later;
+            if self.window.len() == WINDOW + self.overlap {
+                self.flush(PartState::More, out);
+            }
+        }
+    }
+
+    fn flush(&mut self, state: PartState, out: &mut dyn Sink) {
+        let new = self.window.get(self.overlap..).unwrap_or_default();
+        if new.is_empty() && state == PartState::More {
+            return;
+        }
+        let About { tx_id, direction, name, range } = &self.about;
+        out.transaction(&registry::Transaction::Http(Transaction::Body(Part {
+            tx_id: *tx_id,
+            direction: *direction,
+            name: name.as_deref(),
+            layers: &self.layers,
+            offset: self.offset,
+            bytes: new,
+            state,
+            range: range.as_ref(),
+        })));
+        let hidden = self.layers.len() > 1;
+        if hidden && !new.is_empty() {
+            let (layers, direction, tx_id) = (self.layers.as_slice(), *direction, Some(*tx_id));
+            out.content(Content { bytes: &self.window, layers, direction, tx_id });
+        }
+        self.offset += new.len() as u64;
+        let keep = if hidden { self.window.len().saturating_sub(OVERLAP) } else { self.window.len() };
+        self.window.drain(..keep);
+        self.overlap = self.window.len();
+    }
+
+    /// It is over. `complete`: its end was seen. Returns what it was, and all of it where that is wanted and known.
+    pub fn finish(mut self, complete: bool, budget: &mut Budget, out: &mut dyn Sink) -> (BodyFacts, About, Option<Vec<u8>>) {
+        self.facts.complete = complete && !self.broken;
+        if self.facts.bytes > 0 || self.broken {
+            let is_whole = self.facts.complete && !self.stopped;
+            self.flush(if is_whole { PartState::Complete } else { PartState::Truncated }, out);
+        }
+        budget.bytes = budget.bytes.saturating_add(self.facts.bytes);
+        if self.layers.len() > 1 {
+            budget.decoded = budget.decoded.saturating_add(self.facts.decoded);
+        }
+        let whole = self.whole.take().filter(|_| self.facts.complete && !self.stopped);
+        (self.facts, self.about, whole)
+    }
+
+    /// Bytes it holds, windows of decoders not counted.
+    pub fn held(&self) -> usize {
+        self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity) + self.decoders.len() * 48 * 1024
+    }
+}
