@@ -237,6 +237,16 @@ pub enum Probe {
     No,
 }
 
+/// A protocol of datagrams: each delivery is one of them, whole. Its parser is called once for each and consumes it.
+pub struct Datagrams {
+    /// Its id; a protocol of streams as well.
+    pub app_proto: AppProto,
+    /// Recognises it by a whole datagram; only [`Probe::Certain`] counts.
+    pub probe: fn(Direction, &[u8]) -> Probe,
+    /// A parser for a new flow.
+    pub parser: fn(&Surroundings) -> Box<dyn Parser>,
+}
+
 /// A registered protocol.
 pub struct Protocol {
     /// Its id.

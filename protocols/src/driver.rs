@@ -76,6 +76,8 @@ impl Layer {
 pub struct Driver {
     layers: Vec<Layer>,
     around: Surroundings,
+    /// Each delivery is a datagram.
+    datagrams: bool,
 }
 
 impl Driver {
@@ -100,7 +102,7 @@ impl Driver {
     /// A flow whose outermost protocol may be known, and all that its parsers are given.
     #[must_use]
     pub fn with_surroundings(app_proto: Option<AppProto>, around: Surroundings) -> Self {
-        Self { layers: vec![Layer::new(app_proto, &around)], around }
+        Self { layers: vec![Layer::new(app_proto, &around)], around, datagrams: false }
     }
 
     /// The protocol that names the flow: what the innermost layer that confirmed anything confirmed last. A layer around
@@ -211,9 +213,13 @@ impl Driver {
         }
     }
 
-    /// The next contiguous bytes of a direction.
+    /// The next contiguous bytes of a direction, or the next datagram.
     pub fn data(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
-        self.feed(0, direction, bytes, out);
+        if self.datagrams {
+            self.datagram(direction, bytes, out);
+        } else {
+            self.feed(0, direction, bytes, out);
+        }
     }
 
     /// Bytes of a direction are missing.
@@ -731,5 +737,6 @@ impl Sink for LayerSink<'_> {
     }
 }
 
+mod datagram;
 #[cfg(test)]
 mod tests;

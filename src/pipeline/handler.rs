@@ -33,7 +33,11 @@ backstop_capture::counters! {
         pgsql_flows,
         /// Flows recognised as HTTP.
         http_flows,
-        /// Flows whose first bytes no probe knew.
+        /// Flows recognised as DNS over UDP.
+        dns_udp_flows,
+        /// Flows recognised as DNS over TCP.
+        dns_tcp_flows,
+        /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
         transactions,
@@ -47,6 +51,10 @@ backstop_capture::counters! {
         pgsql_transactions,
         /// Requests and responses of HTTP recorded.
         http_transactions,
+        /// DNS messages recorded, over UDP.
+        dns_udp_transactions,
+        /// DNS messages recorded, over TCP.
+        dns_tcp_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.
@@ -220,7 +228,7 @@ impl<'r> Handler<'r> {
         }));
         match outcome {
             Ok(()) if driver.is_dead() => {
-                if state.app_proto.is_none() {
+                if state.app_proto.is_none() && flow.proto == IpProto::TCP {
                     self.counters.unknown_flows += 1;
                 }
             }
@@ -292,7 +300,11 @@ impl<'r> Handler<'r> {
                 ends: Some([flow.client.addr, flow.server.addr]),
                 inside_tls: false,
             };
-            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_surroundings(None, around())));
+            let driver = match flow.proto {
+                IpProto::TCP => Some(Box::new(Driver::with_surroundings(None, around()))),
+                IpProto::UDP => Some(Box::new(Driver::of_datagrams(around()))),
+                _ => None,
+            };
             Box::new(FlowState::new(driver, self.new_scans()))
         })
     }
@@ -514,6 +526,8 @@ impl Sink for FlowSink<'_, '_> {
                 }
                 AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
                 AppProto::Http => self.handler.counters.http_transactions += 1,
+                AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_transactions += 1,
+                AppProto::Dns => self.handler.counters.dns_tcp_transactions += 1,
                 _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
@@ -604,6 +618,8 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Tds => self.handler.counters.tds_flows += 1,
                 AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
                 AppProto::Http => self.handler.counters.http_flows += 1,
+                AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_flows += 1,
+                AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

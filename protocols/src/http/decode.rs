@@ -385,7 +385,9 @@ impl Zstd {
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         let last = block.first().is_some_and(|first| first & 1 != 0);
         // A checksum is not waited for: whether it is right is of no interest, so four bytes stand in for it.
-        decoder.decode_blocks(block.as_slice().chain([0; 4].as_slice()), BlockDecodingStrategy::UptoBlocks(1)).map_err(|_| Stop::Bad)?;
+        decoder
+            .decode_blocks(block.as_slice().chain([0; 4].as_slice()), BlockDecodingStrategy::UptoBlocks(1))
+            .map_err(|_| Stop::Bad)?;
         let mut piece = vec![0; PIECE];
         while decoder.can_collect() > 0 {
             let written = decoder.read(&mut piece).map_err(|_| Stop::Bad)?;

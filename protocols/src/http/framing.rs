@@ -121,7 +121,8 @@ fn transfer(head: &Head, deviations: &mut Deviations) -> (bool, Vec<String>) {
         deviations.push(anomaly::BAD_TRANSFER);
     }
     // Whoever reads `chunked` in any place of it reads chunks: rather that than a body taken for requests.
-    let is_chunked = chunked > 0 || codings.iter().any(|coding| coding.trim_matches(|c: char| !c.is_ascii_alphanumeric()) == "chunked");
+    let is_chunked =
+        chunked > 0 || codings.iter().any(|coding| coding.trim_matches(|c: char| !c.is_ascii_alphanumeric()) == "chunked");
     codings.retain(|coding| matches!(coding.as_str(), "gzip" | "x-gzip" | "deflate"));
     (is_chunked, codings)
 }

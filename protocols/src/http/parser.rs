@@ -318,7 +318,8 @@ impl HttpParser {
             current.response.body = facts;
             if let Some(whole) = whole {
                 let request = current.request.as_ref();
-                let key = |request: &super::Request| format!("{}\n{}", request.host.as_deref().unwrap_or_default(), request.target);
+                let key =
+                    |request: &super::Request| format!("{}\n{}", request.host.as_deref().unwrap_or_default(), request.target);
                 let key = request.map(key).unwrap_or_default() + &current.head.text("etag", 256).unwrap_or_default();
                 if !self.ranges.add(key, &about, whole, self.limits.max_range, out) {
                     self.deviations.push(anomaly::RANGE_LIMIT);

@@ -11,8 +11,22 @@ pub const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const MAX_METHOD: usize = 24;
 /// Methods that are known behind a gap and in lines that are too long for a probe.
 const METHODS: [&[u8]; 16] = [
-    b"GET", b"POST", b"HEAD", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE", b"PROPFIND", b"PROPPATCH", b"MKCOL",
-    b"REPORT", b"MOVE", b"COPY", b"M-POST",
+    b"GET",
+    b"POST",
+    b"HEAD",
+    b"PUT",
+    b"DELETE",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"TRACE",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"MKCOL",
+    b"REPORT",
+    b"MOVE",
+    b"COPY",
+    b"M-POST",
 ];
 
 /// Whether the first bytes of a direction are a request or a response.

@@ -192,11 +192,14 @@ impl Part<'_> {
         let mut fields = Fields::new().with("offset", self.offset).with("size", self.bytes.len());
         fields.set_some("filename", self.name.map(str::to_owned));
         fields.set("direction", self.direction.as_str());
-        fields.set("state", match self.state {
-            PartState::More => "MORE",
-            PartState::Complete => "CLOSED",
-            PartState::Truncated => "TRUNCATED",
-        });
+        fields.set(
+            "state",
+            match self.state {
+                PartState::More => "MORE",
+                PartState::Complete => "CLOSED",
+                PartState::Truncated => "TRUNCATED",
+            },
+        );
         fields
     }
 }

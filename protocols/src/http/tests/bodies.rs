@@ -77,7 +77,8 @@ fn codings_on_codings_are_undone() {
 
 #[test]
 fn a_window_repeats_the_end_of_the_one_before() {
-    let body: Vec<u8> = (0..3 * WINDOW as u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 24).to_le_bytes().into_iter().take(1)).collect();
+    let body: Vec<u8> =
+        (0..3 * WINDOW as u32).flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 24).to_le_bytes().into_iter().take(1)).collect();
     let recorder = run(&answer("Content-Encoding: gzip\r\n", &gzip(&body)));
     let windows = contents(&recorder);
     assert_eq!(windows.len(), 3);

@@ -49,7 +49,8 @@ fn a_bomb_meets_its_cap() {
         std::io::Write::write_all(&mut encoder, &[0; 65_536]).unwrap();
     }
     let bomb = encoder.finish().unwrap();
-    let mut response = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len()).into_bytes();
+    let mut response =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", bomb.len()).into_bytes();
     response.extend(bomb);
     let script: Script = (0..4).flat_map(|_| vec![(C, request("/").into_bytes()), (S, response.clone())]).collect();
     let recorder = run(&script);
@@ -85,7 +86,7 @@ fn requests_that_wait_are_capped() {
     }
 }
 
-/// Time of twice the input over time of the input, at least.
+/// How much longer sixteen times the input takes. Machines are busy: what is told apart is linear (16) and quadratic (256).
 fn growth(make: impl Fn(usize) -> Script) -> f64 {
     let time = |size: usize| {
         let script = make(size);
@@ -96,9 +97,7 @@ fn growth(make: impl Fn(usize) -> Script) -> f64 {
         };
         (0..3).map(|_| once()).min().unwrap_or(Duration::MAX).max(Duration::from_micros(200))
     };
-    let (large, small) = (time(4_000), time(1_000));
-    println!("{small:?} {large:?}");
-    large.as_secs_f64() / small.as_secs_f64()
+    time(8_000).as_secs_f64() / time(500).as_secs_f64()
 }
 
 #[test]
@@ -110,12 +109,16 @@ fn hostile_input_costs_linear_time() {
         ("one byte a segment", &|n| bytewise(format!("{start}X: {}\r\n\r\n", "a".repeat(n * 10)).into_bytes())),
         ("folds", &|n| talk(&[(C, &format!("{start}X: a\r\n{}\r\n", " b\r\n".repeat(n * 10)))])),
         ("fields", &|n| talk(&[(C, &format!("{start}{}\r\n", "A:b\r\n".repeat(n * 10)))])),
-        ("chunks", &|n| talk(&[(C, &format!("{start}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", "1\r\na\r\n".repeat(n * 10)))])),
+        ("chunks", &|n| {
+            talk(&[(C, &format!("{start}Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", "1\r\na\r\n".repeat(n * 10)))])
+        }),
         ("empty lines", &|n| talk(&[(C, &format!("{}{}", request("/"), "\r\n".repeat(n * 40)))])),
-        ("starts that are none", &|n| talk(&[(C, &format!("{}\r\n{}", request("/"), "GET HTTP/1.1 GET HTTP/1. ".repeat(n * 4)))])),
+        ("starts that are none", &|n| {
+            talk(&[(C, &format!("{}\r\n{}", request("/"), "GET HTTP/1.1 GET HTTP/1. ".repeat(n * 4)))])
+        }),
     ];
     for (name, make) in cases {
         let factor = growth(make);
-        assert!(factor < 10.0, "{name}: four times the input takes {factor:.1} times the time");
+        assert!(factor < 80.0, "{name}: sixteen times the input takes {factor:.1} times the time");
     }
 }

@@ -32,7 +32,10 @@ fn the_chunks_of_rfc_9112_are_joined() {
     // RFC 9112 §7.1: extensions and a trailer.
     let recorder = said(&[
         (C, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
-        (S, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nWiki\r\n5  \r\npedia\r\nE\r\n in\r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\n"),
+        (
+            S,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nWiki\r\n5  \r\npedia\r\nE\r\n in\r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\n",
+        ),
     ]);
     assert_eq!(recorder.anomalies(), [""; 0]);
     assert_eq!(contents(&recorder), [(vec!["http.body", "chunked"], b"Wikipedia in\r\n\r\nchunks.".to_vec())]);
