@@ -209,6 +209,6 @@ impl Body {
 
     /// Bytes it holds, windows of decoders not counted.
     pub fn held(&self) -> usize {
-        self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity) + self.decoders.len() * 48 * 1024
+        self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity)
     }
 }
