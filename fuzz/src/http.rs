@@ -30,10 +30,9 @@ pub fn run(input: &[u8]) {
     let parts = split::parts(rest);
     let piece = usize::from(size) + 1;
     let default = Limits::default();
-    let limits = Limits { max_decoded: 256 * 1024, ..default };
     let small =
         Limits { max_message: 512, max_buffer: 16 * 1024, max_pending: 3, max_decoded: 8 * 1024, max_range: 512, ..default };
-    let limits = if mode & SMALL == 0 { limits } else { small };
+    let limits = if mode & SMALL == 0 { default } else { small };
     if mode & RAW != 0 {
         parser::check(Some(AppProto::Http), &parts, &limits, piece);
         return;

@@ -16,6 +16,9 @@ use crate::registry;
 pub const WINDOW: usize = 64 * 1024;
 /// Bytes of the window before that are offered again.
 pub const OVERLAP: usize = 4 * 1024;
+/// Coded bytes that are decoded at once: always the same ones, for what a decoder gives before it fails depends on how its
+/// input was cut.
+const BLOCK: usize = 4 * 1024;
 /// Decoded bytes that each byte of a flow's bodies may have brought, beyond the cap of one body.
 const MAX_RATIO: u64 = 128;
 
@@ -46,11 +49,23 @@ pub struct About {
     pub range: Option<ContentRange>,
 }
 
+/// A body that is over.
+pub struct Finished {
+    /// How much it was.
+    pub facts: BodyFacts,
+    /// What it was of.
+    pub about: About,
+    /// All of it, where that is wanted and known.
+    pub whole: Option<Vec<u8>>,
+}
+
 /// A body on its way.
 pub struct Body {
     about: About,
     layers: Vec<&'static str>,
     decoders: Vec<Decoder>,
+    /// Coded bytes of a block that is not full.
+    block: Vec<u8>,
     /// `overlap` bytes of the window before, and new ones.
     window: Vec<u8>,
     overlap: usize,
@@ -76,7 +91,11 @@ impl Body {
         }
         let mut decoders = Vec::new();
         let mut stopped = false;
-        for coding in codings.iter().rev().filter(|coding| !matches!(coding.as_str(), "identity" | "none")) {
+        // A range is one of the coded file: it is decoded by nobody before the whole is there (RFC 9110 §14).
+        let codings = if about.range.is_some() { &[] } else { codings };
+        // aws-chunked frames objects in S3 and hides nothing.
+        let is_coded = |coding: &&String| !matches!(coding.as_str(), "identity" | "none" | "aws-chunked");
+        for coding in codings.iter().rev().filter(is_coded) {
             match Decoder::new(coding).filter(|_| decoders.len() < MAX_CODINGS) {
                 Some((decoder, layer)) => {
                     decoders.push(decoder);
@@ -94,6 +113,7 @@ impl Body {
             about,
             layers,
             decoders,
+            block: Vec::new(),
             window: Vec::new(),
             overlap: 0,
             offset: 0,
@@ -115,6 +135,33 @@ impl Body {
             self.take(bytes, out);
             return;
         }
+        let mut rest = bytes;
+        while !rest.is_empty() && !self.stopped {
+            let room = BLOCK - self.block.len();
+            let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
+            rest = later;
+            if now.len() == BLOCK {
+                self.decode(now, out, told);
+                continue;
+            }
+            self.block.extend_from_slice(now);
+            if self.block.len() == BLOCK {
+                self.decode_block(out, told);
+            }
+        }
+    }
+
+    /// Decodes what waits for its block to be full.
+    fn decode_block(&mut self, out: &mut dyn Sink, told: &mut Deviations) {
+        let mut block = std::mem::take(&mut self.block);
+        if !block.is_empty() && !self.stopped {
+            self.decode(&block, out, told);
+        }
+        block.clear();
+        self.block = block;
+    }
+
+    fn decode(&mut self, bytes: &[u8], out: &mut dyn Sink, told: &mut Deviations) {
         let mut decoders = std::mem::take(&mut self.decoders);
         let result = push_all(&mut decoders, bytes, &mut |piece| {
             let room = usize::try_from(self.allowed - self.facts.decoded).unwrap_or(usize::MAX);
@@ -135,9 +182,10 @@ impl Body {
     }
 
     /// Bytes are missing.
-    pub fn gap(&mut self, len: u64, out: &mut dyn Sink) {
+    pub fn gap(&mut self, len: u64, out: &mut dyn Sink, told: &mut Deviations) {
         self.broken = true;
         if !self.decoders.is_empty() {
+            self.decode_block(out, told);
             self.stop();
             return;
         }
@@ -192,8 +240,9 @@ impl Body {
         self.overlap = self.window.len();
     }
 
-    /// It is over. `complete`: its end was seen. Returns what it was, and all of it where that is wanted and known.
-    pub fn finish(mut self, complete: bool, budget: &mut Budget, out: &mut dyn Sink) -> (BodyFacts, About, Option<Vec<u8>>) {
+    /// It is over. `complete`: its end was seen.
+    pub fn finish(mut self, complete: bool, budget: &mut Budget, out: &mut dyn Sink, told: &mut Deviations) -> Finished {
+        self.decode_block(out, told);
         self.facts.complete = complete && !self.broken;
         if self.facts.bytes > 0 || self.broken {
             let is_whole = self.facts.complete && !self.stopped;
@@ -204,11 +253,11 @@ impl Body {
             budget.decoded = budget.decoded.saturating_add(self.facts.decoded);
         }
         let whole = self.whole.take().filter(|_| self.facts.complete && !self.stopped);
-        (self.facts, self.about, whole)
+        Finished { facts: self.facts, about: self.about, whole }
     }
 
     /// Bytes it holds, windows of decoders not counted.
     pub fn held(&self) -> usize {
-        self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity)
+        self.block.capacity() + self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity)
     }
 }

@@ -11,7 +11,8 @@
 //!
 //! A gap inside a body keeps the place; behind others the next start line is looked for.
 //! Known limits: HTTP/0.9 is not read; after a gap of the client a response may be paired with a later request; trailers are
-//! passed over; `multipart/byteranges` stays as it is.
+//! passed over; `multipart/byteranges` and ranges of a coded file stay as they are; a client that leaves out the body it announced with
+//! `Expect: 100-continue` is read wrongly until the next gap; of one side alone, responses to HEAD are taken for ones with a body.
 
 pub mod anomaly;
 mod body;

@@ -3,7 +3,7 @@
 use backstop_types::{Direction, PerDirection};
 
 use super::anomaly;
-use super::body::{About, Body, Budget};
+use super::body::{About, Body, Budget, Finished};
 use super::chunked::{Chunks, Piece};
 use super::exchanges::{Current, Exchanges};
 use super::framing::{self, Framing};
@@ -306,10 +306,13 @@ impl HttpParser {
     }
 
     fn end_of_body(&mut self, direction: Direction, complete: bool, out: &mut dyn Sink) {
-        self.tell(direction, out);
         let lane = self.lanes.get_mut(direction);
+        if !matches!(lane.state, State::Body(_)) {
+            return;
+        }
         let State::Body(message) = std::mem::take(&mut lane.state) else { return };
-        let (facts, about, whole) = message.body.finish(complete, &mut self.budget, out);
+        let Finished { facts, about, whole } = message.body.finish(complete, &mut self.budget, out, &mut self.deviations);
+        self.tell(direction, out);
         if self.client == Some(direction) {
             self.exchanges.request_body(about.tx_id, facts);
             return;
@@ -395,7 +398,7 @@ impl Message {
     }
 
     /// Bytes are missing: whether the place is still known, and the body is over.
-    fn gap(&mut self, len: u64, out: &mut dyn Sink) -> Option<bool> {
+    fn gap(&mut self, len: u64, out: &mut dyn Sink, told: &mut Deviations) -> Option<bool> {
         let over = match &mut self.end {
             End::Close => false,
             End::Length(left) => {
@@ -409,7 +412,7 @@ impl Message {
                 false
             }
         };
-        self.body.gap(len, out);
+        self.body.gap(len, out, told);
         Some(over)
     }
 }
@@ -437,7 +440,7 @@ impl Parser for HttpParser {
 
     fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
         match &mut self.lanes.get_mut(direction).state {
-            State::Body(message) => match message.gap(len, out) {
+            State::Body(message) => match message.gap(len, out, &mut self.deviations) {
                 Some(true) => self.end_of_body(direction, true, out),
                 Some(false) => {}
                 None => self.lose(direction, out),
@@ -446,6 +449,7 @@ impl Parser for HttpParser {
             State::Start | State::Head(_) => self.lose(direction, out),
             State::Through | State::Opaque | State::Lost => {}
         }
+        self.tell(direction, out);
         Ok(Advance::Consumed)
     }
 

@@ -10,7 +10,7 @@ use crate::contract::{Content, Sink};
 use crate::registry;
 
 /// Files that are put together at once.
-const MAX_FILES: usize = 4;
+const MAX_FILES: usize = 16;
 /// Ranges of one file.
 const MAX_PIECES: usize = 256;
 /// How the bytes came about.
@@ -38,13 +38,19 @@ impl Ranges {
         if end - start + 1 != bytes.len() as u64 || bytes.len() as u64 == size {
             return true;
         }
-        if size > max as u64 || self.held() + bytes.len() > max {
+        // Large files in ranges are ordinary (updates, media): their ranges are told one by one.
+        if size > max as u64 {
+            return true;
+        }
+        if self.held() + bytes.len() > max {
             self.files.retain(|file| file.key != key);
             return false;
         }
+        let mut within = true;
         let at = self.files.iter().position(|file| file.key == key && file.size == size).unwrap_or_else(|| {
             if self.files.len() >= MAX_FILES {
                 self.files.remove(0);
+                within = false;
             }
             self.files.push(File { key, size, pieces: BTreeMap::new(), bytes: 0 });
             self.files.len() - 1
@@ -62,7 +68,7 @@ impl Ranges {
             self.files.remove(at);
             tell(about, &whole, out);
         }
-        true
+        within
     }
 
     /// Bytes kept.

@@ -115,6 +115,10 @@ fn ranges_are_put_together() {
     assert_eq!(recorder.anomalies(), [""; 0]);
     script = [range("/f.ps1", 0, 99, 320, &file[..100]), range("/g.ps1", 100, 319, 320, &file[100..])].concat();
     assert_eq!(contents(&run(&script)), [], "ranges of two files");
+    let large: Script = (0..3).flat_map(|at| range("/l", at * 320, at * 320 + 319, 1 << 30, &file)).collect();
+    assert_eq!(run(&large).anomalies(), [""; 0], "a large file in ranges is ordinary");
+    let many: Script = (0..30).flat_map(|at| range(&format!("/{at}"), 0, 99_999, 200_000, &vec![b'x'; 100_000])).collect();
+    assert_eq!(run(&many).anomalies(), [anomaly::RANGE_LIMIT]);
 }
 
 #[test]
