@@ -71,6 +71,7 @@ fn pipelined_requests_and_ranges_are_told_one_by_one() {
     assert_eq!(ranges, [1_023, 8_191, 54_325, 499]);
     if cfg!(feature = "yara") {
         assert_eq!(found_in(&records, "gzip"), [(&9_411_020.into(), &1.into())]);
+        assert_eq!(found_in(&records, "http.body").len(), 2, "the script in ranges is found in one of them");
     }
 }
 
@@ -115,9 +116,7 @@ fn captures_of_others_are_read_without_anomalies_of_ours() {
             .filter(|event| event.starts_with("HTTP_") || event.starts_with("DNS_"))
             .map(str::to_owned)
             .collect();
-        // A request typed by hand, its lines ended by LF alone.
-        let expected: &[&str] = if name == "zk_tcp-http-with-padding.pcap" { &["HTTP_BARE_LF"] } else { &[] };
-        assert_eq!(told, expected, "{name}");
+        assert_eq!(told, [""; 0], "{name}");
     }
     assert!(seen.0 >= 50 && seen.1 >= 70, "{seen:?}");
 }

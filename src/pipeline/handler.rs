@@ -339,7 +339,9 @@ impl StreamHandler for Handler<'_> {
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
-        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
+        // Bodies of HTTP are scanned as contents: the stream need not be, all of it, a second time.
+        let as_contents = state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !as_contents && !driver.is_encrypted()) {
             state.wire.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.

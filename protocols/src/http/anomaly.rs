@@ -4,7 +4,7 @@
 pub const BAD_START_LINE: &str = "http_bad_start_line";
 /// A start line with other white space than one blank between its parts (RFC 9112 §3).
 pub const LENIENT_START_LINE: &str = "http_lenient_start_line";
-/// A line that ends without CR (RFC 9112 §2.2).
+/// A head with lines that end in CR and LF, and lines that end in LF alone (RFC 9112 §2.2).
 pub const BARE_LF: &str = "http_bare_lf";
 /// A CR inside a line (RFC 9112 §2.2).
 pub const BARE_CR: &str = "http_bare_cr";

@@ -1,7 +1,7 @@
 //! Bodies: codings undone, offered to the scanner in windows, told as parts of a file.
 //!
-//! Windows end at the same bytes however the stream was cut. Where the scanner does not see the bytes in the stream itself
-//! (chunks, codings), each window is offered with the end of the one before.
+//! Windows end at the same bytes however the stream was cut. Each is offered to the scanner with the end of the one before: as
+//! a content of its own, also where the same bytes stand in the stream, for there are rules for contents alone.
 
 use backstop_types::Direction;
 
@@ -229,14 +229,13 @@ impl Body {
             state,
             range: range.as_ref(),
         })));
-        let hidden = self.layers.len() > 1;
-        if hidden && !new.is_empty() {
+        if !new.is_empty() {
             let (layers, direction, tx_id) = (self.layers.as_slice(), *direction, Some(*tx_id));
             out.content(Content { bytes: &self.window, layers, direction, tx_id });
         }
         self.offset += new.len() as u64;
-        let keep = if hidden { self.window.len().saturating_sub(OVERLAP) } else { self.window.len() };
-        self.window.drain(..keep);
+        let drop = self.window.len().saturating_sub(OVERLAP);
+        self.window.drain(..drop);
         self.overlap = self.window.len();
     }
 

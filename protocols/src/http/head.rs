@@ -58,6 +58,8 @@ pub struct Head {
     raw: Vec<u8>,
     fields: Vec<Place>,
     framing_beyond: usize,
+    /// Lines ended with CR and LF, and with LF alone.
+    ends: [bool; 2],
     /// A cap took some of it.
     pub cut: bool,
 }
@@ -73,12 +75,15 @@ impl Head {
             deviations.push(anomaly::LENIENT_START_LINE);
         }
         deviate(line, deviations);
-        Some(Self { start, raw: Vec::new(), fields: Vec::new(), framing_beyond: 0, cut: line.cut })
+        let mut head = Self { start, raw: Vec::new(), fields: Vec::new(), framing_beyond: 0, ends: [false; 2], cut: line.cut };
+        head.ends_with(line);
+        Some(head)
     }
 
     /// The next line, which is not empty. `max`: bytes of all fields that are kept.
     pub fn push(&mut self, line: &Line<'_>, max: usize, deviations: &mut Deviations) {
         deviate(line, deviations);
+        self.ends_with(line);
         if line.cut {
             self.cut(deviations);
         }
@@ -113,6 +118,21 @@ impl Head {
         self.raw.extend_from_slice(name);
         self.raw.extend_from_slice(value);
         self.fields.push(Place { start, name: start + name.len(), end: self.raw.len() });
+    }
+
+    /// The empty line behind it. Heads typed by hand have LF alone throughout, and all read them alike or not at all; one with both
+    /// has more lines for some readers than for others (RFC 9112 §2.2).
+    pub fn end(&mut self, line: &Line<'_>, deviations: &mut Deviations) {
+        self.ends_with(line);
+        if self.ends == [true; 2] {
+            deviations.push(anomaly::BARE_LF);
+        }
+    }
+
+    fn ends_with(&mut self, line: &Line<'_>) {
+        let [crlf, bare] = &mut self.ends;
+        *crlf |= line.crlf;
+        *bare |= !line.crlf && !line.cut;
     }
 
     /// RFC 9112 §5.2: the fold stands for a blank.
@@ -189,9 +209,6 @@ impl Head {
 
 /// What is wrong with any line.
 fn deviate(line: &Line<'_>, deviations: &mut Deviations) {
-    if !line.crlf && !line.cut {
-        deviations.push(anomaly::BARE_LF);
-    }
     if memchr::memchr(b'\r', line.text).is_some() {
         deviations.push(anomaly::BARE_CR);
     }

@@ -6,8 +6,8 @@
 //! server   = *( *1xx message )                                    paired with the requests in their order
 //! ```
 //! Heads are read as servers read them, and each shape that two readers may answer differently is an anomaly: what smuggles
-//! requests. Codings of bodies (gzip, deflate, br, zstd) are undone within caps. Bodies become [`Part`]s in windows, and what
-//! does not stand in the stream as it is goes to the scanner. Ranges of one file are put together.
+//! requests. Codings of bodies (gzip, deflate, br, zstd) are undone within caps. Bodies become [`Part`]s in windows, which the
+//! scanner sees as well. Ranges of one file are put together.
 //!
 //! A gap inside a body keeps the place; behind others the next start line is looked for.
 //! Known limits: HTTP/0.9 is not read; after a gap of the client a response may be paired with a later request; trailers are

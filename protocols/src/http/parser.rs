@@ -170,9 +170,7 @@ impl HttpParser {
         match std::mem::take(&mut lane.state) {
             State::Head(mut head) => {
                 if line.text.is_empty() && !line.cut {
-                    if !line.crlf {
-                        self.deviations.push(anomaly::BARE_LF);
-                    }
+                    head.end(line, &mut self.deviations);
                     self.head(direction, *head, out);
                 } else {
                     head.push(line, max, &mut self.deviations);

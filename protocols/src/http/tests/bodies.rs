@@ -88,6 +88,13 @@ fn a_window_repeats_the_end_of_the_one_before() {
 }
 
 #[test]
+fn a_body_in_the_clear_is_a_content_as_well() {
+    let recorder = checked(&answer("", &text()));
+    let expected = Event::Content(vec!["http.body"], text(), S);
+    assert_eq!(recorder.events.iter().filter(|event| **event == expected).count(), 1);
+}
+
+#[test]
 fn a_body_that_is_not_what_it_says_is_a_violation() {
     let recorder = checked(&answer("Content-Encoding: gzip\r\n", b"this is no gzip"));
     assert_eq!(recorder.anomalies(), [anomaly::BAD_CODING]);

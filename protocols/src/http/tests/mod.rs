@@ -52,10 +52,10 @@ fn exchanges(recorder: &Recorder) -> Vec<(String, String, Option<u64>)> {
     all
 }
 
-/// Bytes offered to the scanner, by how they came about; windows joined without what they repeat.
+/// Bytes offered to the scanner that did not stand in the stream as they are, by how they came about.
 fn contents(recorder: &Recorder) -> Vec<(Vec<&'static str>, Vec<u8>)> {
     let content = |event: &Event| match event {
-        Event::Content(layers, bytes, _) => Some((layers.clone(), bytes.clone())),
+        Event::Content(layers, bytes, _) if layers.len() > 1 => Some((layers.clone(), bytes.clone())),
         _ => None,
     };
     recorder.events.iter().filter_map(content).collect()
