@@ -18,7 +18,7 @@ use crate::registry::{AppProto, PROTOCOLS, Transaction};
 use crate::tls::KeyRing;
 
 /// Bytes looked at before a flow is given up as unknown.
-const MAX_PROBE: usize = 512;
+pub(crate) const MAX_PROBE: usize = 512;
 /// A gap of a length that nobody knows: longer than any message, so that no parser believes to know where it ends.
 const UNKNOWN_GAP: u64 = 1 << 40;
 

@@ -4,6 +4,7 @@ use backstop_types::Direction;
 
 use super::head::{Start, is_token, parse_start};
 use crate::contract::Probe;
+use crate::driver::MAX_PROBE;
 
 /// The client's first bytes in HTTP/2 (RFC 9113 §3.4).
 pub const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -52,16 +53,16 @@ fn request(bytes: &[u8]) -> Probe {
     if method < 3 || !matches!(bytes.get(method), Some(b' ' | b'\t')) {
         return Probe::No;
     }
-    let Some(end) = memchr::memchr(b'\n', bytes) else {
-        let text = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e | b'\t' | b'\r' | 0x80..));
-        return match text {
-            // A target that is longer than what is looked at.
-            true if bytes.len() + empty >= 500 && METHODS.contains(&word) => Probe::Possible,
-            true => Probe::MoreBytes,
-            false => Probe::No,
-        };
-    };
-    let line = bytes.get(..end).unwrap_or_default();
+    let end = memchr::memchr(b'\n', bytes);
+    let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
+    if !line.iter().all(|byte| matches!(byte, 0x20..=0x7e | b'\t' | b'\r' | 0x80..)) {
+        return Probe::No;
+    }
+    if end.is_none() {
+        // A target that is longer than what is looked at.
+        let long = bytes.len() + empty >= MAX_PROBE && METHODS.contains(&word);
+        return if long { Probe::Possible } else { Probe::MoreBytes };
+    }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if HTTP2.starts_with(line) && line.len() == 14 {
         return Probe::Certain;

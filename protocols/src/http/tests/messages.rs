@@ -148,6 +148,12 @@ fn other_traffic_is_not_taken() {
         assert_eq!(probe(direction, bytes), Probe::No, "{}", String::from_utf8_lossy(bytes));
     }
     assert_eq!(probe(C, b"\r\nM-SEARCH * HTTP/1.1\r\n"), Probe::Certain);
+    // However a first line comes, it is one or it is none.
+    for line in [&b"GET /a\x0bb HTTP/1.1\r\n"[..], &[b"GET /", &[b'a'; 600][..], b" HTTP/1.1\r\n"].concat()[..512]] {
+        let whole = probe(C, line);
+        let cut = (1..line.len()).map(|len| probe(C, &line[..len])).find(|cut| *cut != Probe::MoreBytes);
+        assert_eq!(cut.unwrap_or(whole), whole);
+    }
     assert_eq!(probe(C, b"GE"), Probe::MoreBytes);
     assert_eq!(probe(S, b"HTTP/1.1 2"), Probe::MoreBytes);
     for other in PROTOCOLS.iter().filter(|protocol| protocol.app_proto != AppProto::Http) {
