@@ -26,7 +26,14 @@ pub fn run(input: &[u8]) {
     let config = if first & 0x80 == 0 {
         ContentConfig::default()
     } else {
-        ContentConfig { max_input: 1 << 16, max_depth: 2, max_layers: 4, max_output: 1 << 10, max_tokens: 64, ..ContentConfig::default() }
+        ContentConfig {
+            max_input: 1 << 16,
+            max_depth: 2,
+            max_layers: 4,
+            max_output: 1 << 10,
+            max_tokens: 64,
+            ..ContentConfig::default()
+        }
     };
     let unfolding = unfold(bytes, kind, NAMES, &config);
     assert!(unfolding.layers.len() <= config.max_layers, "layers are bounded");
@@ -43,5 +50,8 @@ pub fn run(input: &[u8]) {
     assert!(arguments(&text).iter().map(String::len).sum::<usize>() <= text.len(), "arguments are parts of the line");
     let mut budget = Budget::new(&config);
     let (all, _) = commands(&text, &mut budget);
-    assert!(all.iter().map(|command| command.text.len()).sum::<usize>() <= text.len() + config.max_output, "commands are bounded");
+    assert!(
+        all.iter().map(|command| command.text.len()).sum::<usize>() <= text.len() + config.max_output,
+        "commands are bounded"
+    );
 }

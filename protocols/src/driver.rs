@@ -23,7 +23,7 @@ use layer::{Lane, Layer, State};
 use layer_sink::{LayerSink, Plain, Run};
 
 /// Bytes looked at before a flow is given up as unknown.
-const MAX_PROBE: usize = 512;
+pub(crate) const MAX_PROBE: usize = 512;
 /// A gap of a length that nobody knows: longer than any message, so that no parser believes to know where it ends.
 const UNKNOWN_GAP: u64 = 1 << 40;
 
@@ -31,6 +31,8 @@ const UNKNOWN_GAP: u64 = 1 << 40;
 pub struct Driver {
     layers: Vec<Layer>,
     around: Surroundings,
+    /// Each delivery is a datagram.
+    datagrams: bool,
 }
 
 impl Driver {
@@ -55,7 +57,7 @@ impl Driver {
     /// A flow whose outermost protocol may be known, and all that its parsers are given.
     #[must_use]
     pub fn with_surroundings(app_proto: Option<AppProto>, around: Surroundings) -> Self {
-        Self { layers: vec![Layer::new(app_proto, &around)], around }
+        Self { layers: vec![Layer::new(app_proto, &around)], around, datagrams: false }
     }
 
     /// The protocol that names the flow: what the innermost layer that confirmed anything confirmed last. A layer around
@@ -166,9 +168,13 @@ impl Driver {
         }
     }
 
-    /// The next contiguous bytes of a direction.
+    /// The next contiguous bytes of a direction, or the next datagram.
     pub fn data(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
-        self.feed(0, direction, bytes, out);
+        if self.datagrams {
+            self.datagram(direction, bytes, out);
+        } else {
+            self.feed(0, direction, bytes, out);
+        }
     }
 
     /// Bytes of a direction are missing.
@@ -596,5 +602,6 @@ fn recognise(direction: Direction, bytes: &[u8]) -> (Option<AppProto>, bool) {
     if more { (None, true) } else { (possible, false) }
 }
 
+mod datagram;
 #[cfg(test)]
 mod tests;

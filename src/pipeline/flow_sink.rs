@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::REGISTRY;
-use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, tls};
+use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, tls};
 use backstop_signatures::Flush;
-use backstop_types::Direction;
+use backstop_types::{Direction, IpProto};
 
 use super::flow_state::{FlowState, Stream, Which};
 use super::handler::{Handler, Place};
@@ -67,8 +67,12 @@ impl<'a, 'r> FlowSink<'a, 'r> {
 
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
-        // The marks of single records are no stages of a session.
-        let is_mark = matches!(transaction, Transaction::Tls(session) if matches!(session.stage, tls::Stage::Record(_)));
+        // The marks of single records are no stages of a session, parts of a body none of an exchange.
+        let is_mark = match transaction {
+            Transaction::Tls(session) => matches!(session.stage, tls::Stage::Record(_)),
+            Transaction::Http(http) => matches!(http, http::Transaction::Body(_)),
+            _ => false,
+        };
         self.handler.counters.transactions += u64::from(!is_mark);
         let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
         self.detectors();
@@ -86,6 +90,9 @@ impl Sink for FlowSink<'_, '_> {
                     self.state.encrypted = true;
                 }
                 AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
+                AppProto::Http => self.handler.counters.http_transactions += 1,
+                AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_transactions += 1,
+                AppProto::Dns => self.handler.counters.dns_tcp_transactions += 1,
                 _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
@@ -135,7 +142,9 @@ impl Sink for FlowSink<'_, '_> {
             // TLS inside TLS: one stream, and not two mixed.
             return;
         }
-        let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls);
+        // Bodies of HTTP are scanned as contents.
+        let as_contents = self.state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls) && !as_contents;
         let opened = self.state.opened.get_or_insert_with(|| Box::new(Stream::new(self.handler.new_scans())));
         if known {
             opened.scans.get_mut(direction).set_max_depth(None);
@@ -175,6 +184,9 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Tls => self.handler.counters.tls_flows += 1,
                 AppProto::Tds => self.handler.counters.tds_flows += 1,
                 AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
+                AppProto::Http => self.handler.counters.http_flows += 1,
+                AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_flows += 1,
+                AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

@@ -28,7 +28,13 @@ backstop_capture::counters! {
         tds_flows,
         /// Flows recognised as PostgreSQL.
         pgsql_flows,
-        /// Flows whose first bytes no probe knew.
+        /// Flows recognised as HTTP.
+        http_flows,
+        /// Flows recognised as DNS over UDP.
+        dns_udp_flows,
+        /// Flows recognised as DNS over TCP.
+        dns_tcp_flows,
+        /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
         transactions,
@@ -40,6 +46,12 @@ backstop_capture::counters! {
         tls_not_decrypted,
         /// PostgreSQL startups and requests recorded.
         pgsql_transactions,
+        /// Requests and responses of HTTP recorded.
+        http_transactions,
+        /// DNS messages recorded, over UDP.
+        dns_udp_transactions,
+        /// DNS messages recorded, over TCP.
+        dns_tcp_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.
@@ -224,7 +236,7 @@ impl<'r> Handler<'r> {
         }));
         match outcome {
             Ok(()) if driver.is_dead() => {
-                if state.app_proto.is_none() {
+                if state.app_proto.is_none() && flow.proto == IpProto::TCP {
                     self.counters.unknown_flows += 1;
                 }
             }
@@ -303,7 +315,11 @@ impl<'r> Handler<'r> {
                 ends: Some([flow.client.addr, flow.server.addr]),
                 inside_tls: false,
             };
-            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_surroundings(None, around())));
+            let driver = match flow.proto {
+                IpProto::TCP => Some(Box::new(Driver::with_surroundings(None, around()))),
+                IpProto::UDP => Some(Box::new(Driver::of_datagrams(around()))),
+                _ => None,
+            };
             Box::new(FlowState::new(driver, self.new_scans()))
         })
     }
@@ -338,7 +354,9 @@ impl StreamHandler for Handler<'_> {
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
-        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
+        // Bodies of HTTP are scanned as contents: the stream need not be, all of it, a second time.
+        let as_contents = state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !as_contents && !driver.is_encrypted()) {
             state.wire.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.

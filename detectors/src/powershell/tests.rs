@@ -103,7 +103,7 @@ fn a_download_that_is_not_run_is_not_told() {
         "Get-Help iex; $x = 'DownloadString'",
         "curl -o a.zip https://example.com/a.zip | iex",
     ] {
-        assert_eq!(sids(text, Kind::Script), [], "{text}");
+        assert!(sids(text, Kind::Script).is_empty(), "{text}");
     }
 }
 
