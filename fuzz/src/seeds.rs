@@ -386,12 +386,15 @@ fn hellos(out: &mut Writer) -> io::Result<()> {
     Ok(())
 }
 
+/// Name, suite, and the parts of a talk.
+type Talk<'a> = (&'a str, u8, &'a [(u8, &'a [u8])]);
+
 /// A short talk in every suite: data, an alert, messages behind the handshake, a fault, a gap, late keys.
 fn sealed(out: &mut Writer) -> io::Result<()> {
     use tls_sealed::{BROKEN, GAP, LATE, MESSAGE, RAW, TO_CLIENT, UPDATE};
     let (data, handshake, alert) = (3 << 1, 2 << 1, 1 << 1);
     let line = b"BACKSTOP-ECHO/1\nfirst\n".as_slice();
-    let talks: [(&str, u8, &[(u8, &[u8])]); 7] = [
+    let talks: [Talk<'_>; 7] = [
         ("data", 3, &[(data, line), (data | TO_CLIENT, b"1/OHCE"), (alert, b"\x01\x00")]),
         (
             "update",
