@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
-use backstop_detectors::REGISTRY;
 use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, tls};
 use backstop_signatures::Flush;
 use backstop_types::{Direction, IpProto};
@@ -33,12 +32,6 @@ impl<'a, 'r> FlowSink<'a, 'r> {
         // What a panic left open is closed.
         state.inside = 0;
         Self { handler, flow, state, cause, unconsumed: 0 }
-    }
-
-    fn detectors(&mut self) {
-        if self.state.detectors.is_empty() {
-            self.state.detectors = REGISTRY.iter().map(|registered| (registered.new)()).collect();
-        }
     }
 
     /// What the session says goes with everything that is found in it.
@@ -75,10 +68,9 @@ impl Sink for FlowSink<'_, '_> {
         };
         self.handler.counters.transactions += u64::from(!is_mark);
         let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
-        self.detectors();
         let settings = Arc::clone(&self.handler.settings);
         let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
+        for detector in self.state.detectors.of(transaction.app_proto()) {
             detector.on_transaction(&context, transaction, &mut self.handler.findings);
         }
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
@@ -112,10 +104,9 @@ impl Sink for FlowSink<'_, '_> {
 
     fn anomaly(&mut self, anomaly: Anomaly) {
         self.handler.counters.anomalies += 1;
-        self.detectors();
         let settings = Arc::clone(&self.handler.settings);
         let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
+        for detector in self.state.detectors.of(anomaly.app_proto) {
             detector.on_anomaly(&context, &anomaly, &mut self.handler.findings);
         }
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backstop_detectors::Detector;
+use backstop_detectors::FlowDetectors;
 use backstop_protocols::{AppProto, Driver};
 use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
@@ -82,8 +82,8 @@ pub struct FlowState {
     pub was_inside: bool,
     /// The facts of its TLS session, as EVE says them.
     pub tls: Option<Arc<Fields>>,
-    /// Detectors, made at the first transaction.
-    pub detectors: Vec<Box<dyn Detector>>,
+    /// Detectors of the protocols that have spoken.
+    pub detectors: FlowDetectors,
     /// Protocol, once confirmed.
     pub app_proto: Option<AppProto>,
     /// The stream is ciphertext from here on: the clear part of a handshake is over.
@@ -116,7 +116,7 @@ impl FlowState {
             inside: 0,
             was_inside: false,
             tls: None,
-            detectors: Vec::new(),
+            detectors: FlowDetectors::default(),
             app_proto: None,
             encrypted: false,
             reported: Vec::new(),

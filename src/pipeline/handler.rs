@@ -407,7 +407,7 @@ impl StreamHandler for Handler<'_> {
         let about = state.last_data;
         let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
         let mut detectors = std::mem::take(&mut state.detectors);
-        for detector in &mut detectors {
+        for detector in detectors.all() {
             let context = Self::context(&settings, flow, state, cause);
             detector.on_tick(&context, &mut self.findings);
             again |= detector.wants_tick();
@@ -421,7 +421,7 @@ impl StreamHandler for Handler<'_> {
         app.0.as_deref().is_some_and(|state| {
             state.has_pending_scans()
                 || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
-                || state.detectors.iter().any(|detector| detector.wants_tick())
+                || state.detectors.wants_tick()
         })
     }
 
@@ -442,7 +442,7 @@ impl StreamHandler for Handler<'_> {
             let settings = Arc::clone(&self.settings);
             let about = state.last_data;
             let mut detectors = std::mem::take(&mut state.detectors);
-            for detector in &mut detectors {
+            for detector in detectors.all() {
                 let context = Self::context(&settings, flow, state, cause);
                 detector.on_flow_end(&context, &mut self.findings);
             }
