@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Live capture, end to end: a veth pair between two network namespaces, a capture replayed onto one end, the sensor on the
-# other. Checks the alerts, that nothing was dropped, and the stop on SIGTERM. Skipped where namespaces are not permitted.
+# other. Checks the alerts, also those inside TLS whose keys come after the packets, that nothing was dropped, and the stop on SIGTERM. Skipped where namespaces are not permitted.
 # usage: scripts/live-test.sh [BACKSTOP]
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -39,7 +39,7 @@ inject=$(dirname "$backstop")/examples/inject
 [ -x "$inject" ] || cargo build --locked --quiet --manifest-path "$top/Cargo.toml" --example inject
 [ -x "$inject" ] || inject=$top/target/debug/examples/inject
 
-ip netns exec "$sensor" "$backstop" run -i span0 -o "$work/eve.json" 2>"$work/log" &
+ip netns exec "$sensor" "$backstop" run -i span0 -o "$work/eve.json" --keylog "$work/keys" 2>"$work/log" &
 pid=$!
 for _ in $(seq 100); do
     grep -q 'listening' "$work/log" && break
@@ -49,9 +49,18 @@ done
 ip netns exec "$sender" "$inject" "$top/pcaps/veeam/a1_getall/input.pcap" wire0
 
 # The alerts must be on disk while the sensor runs, without waiting for its end.
-alerts() { grep -c "\"signature_id\":$1[,}]" "$work/eve.json" 2>/dev/null || true; }
+alerts() { grep '"event_type":"alert"' "$work/eve.json" 2>/dev/null | grep -c "\"signature_id\":$1[,}]" || true; }
 for _ in $(seq 50); do
     [ "$(alerts 9401003)" = 2 ] && break
+    sleep 0.1
+done
+# Sessions inside TLS: first the packets, then a key log that was not there before.
+ip netns exec "$sender" "$inject" "$top/pcaps/veeam/a5_tls12_ecdhe/input.pcap" wire0
+sleep 0.5
+closed=$(alerts 9401001)
+(umask 077 && cp "$top/pcaps/veeam/a5_tls12_ecdhe/keys.txt" "$work/keys")
+for _ in $(seq 50); do
+    [ "$(alerts 9401003)" = 5 ] && break
     sleep 0.1
 done
 begin=$(date +%s%N)
@@ -68,8 +77,10 @@ fail() {
 }
 [ "$code" = 0 ] || fail "exit code $code after SIGTERM"
 [ "$took" -le 2000 ] || fail "took $took ms to stop"
-[ "$(alerts 9401001)" = 2 ] || fail "9401001: $(alerts 9401001) alerts, 2 expected"
-[ "$(alerts 9401003)" = 2 ] || fail "9401003: $(alerts 9401003) alerts, 2 expected"
+[ "$closed" = 2 ] || fail "9401001: $closed alerts before the keys came, 2 expected"
+[ "$(alerts 9401001)" = 4 ] || fail "9401001: $(alerts 9401001) alerts, 4 expected"
+[ "$(alerts 9401003)" = 5 ] || fail "9401003: $(alerts 9401003) alerts, 5 expected"
+grep '"event_type":"alert"' "$work/eve.json" | grep -q '"decrypted":true' || fail 'no alert says that it was decrypted'
 grep -q '"event_type":"stats"' "$work/eve.json" || fail 'no stats record'
 grep '"event_type":"stats"' "$work/eve.json" | tail -n 1 | grep -q '"kernel_drops":0' || fail 'packets were dropped'
-echo "live capture: alerts on disk while running, stopped in $took ms, nothing dropped"
+echo "live capture: alerts on disk while running, inside TLS too, stopped in $took ms, nothing dropped"

@@ -1,5 +1,5 @@
 //! Peers that live: `scripts/live-test.sh` replays a capture onto one end of a veth pair while the sensor listens on the other;
-//! `scripts/pgsql-live.sh` and `scripts/tds-live.sh` record real clients on loopback and replay that.
+//! `scripts/pgsql-live.sh`, `scripts/tds-live.sh` and `scripts/http-live.sh` record real clients on loopback and replay that.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -30,4 +30,9 @@ fn a_real_postgresql_server_and_its_clients_are_understood() {
 #[test]
 fn real_tds_clients_are_understood() {
     run("scripts/tds-live.sh", "passed: ");
+}
+
+#[test]
+fn a_real_http_server_and_its_client_are_understood() {
+    run("scripts/http-live.sh", "passed: ");
 }

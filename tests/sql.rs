@@ -133,3 +133,34 @@ fn the_file_takes_either_spelling() {
     let Some(records) = capture("p2_pg_credentials", &["--config", config]) else { return };
     assert!(!with_text(&records, "credentials").is_empty());
 }
+
+/// Without keys nothing is claimed of what is inside; with those of the server's log it is as in the clear.
+#[test]
+fn keys_open_what_tds_carries_in_tls() {
+    let folded = |records: &[Value]| {
+        let mut sids: Vec<u64> =
+            of_type(records, "alert").iter().map(|alert| alert["alert"]["signature_id"].as_u64().unwrap()).collect();
+        sids.sort_unstable();
+        sids
+    };
+    let Some(closed) = capture("t8_tls_full", &[]) else { return };
+    assert_eq!(folded(&closed), Vec::<u64>::new());
+    let keys = "../shared/captures/lateral/t8_tls_full.keys";
+    let opened = capture("t8_tls_full", &["--keylog", keys]).unwrap();
+    schema::assert_all_fit(&opened);
+    for sid in [9_402_001, 9_402_002, 9_402_007] {
+        assert_eq!(folded(&opened).iter().filter(|found| **found == sid).count(), 1, "{sid}");
+    }
+    for alert in of_type(&opened, "alert") {
+        assert_eq!(alert["alert"]["context"]["decrypted"], true, "{alert}");
+        assert_eq!(alert["tls"]["version"], "TLS 1.2");
+    }
+    for record in of_type(&opened, "tds").iter().filter(|record| !texts(record).is_empty()) {
+        assert_eq!(record["tds"]["decrypted"], true, "{record}");
+    }
+    assert!(of_type(&opened, "tls_session").iter().all(|session| session["tls_session"]["decrypted"] == true));
+    // Only the login is inside: what follows is not said to have been.
+    let login_only = capture("t8b_tls_login_only", &[]).unwrap();
+    assert!(folded(&login_only).contains(&9_402_002));
+    assert!(of_type(&login_only, "alert").iter().all(|alert| alert["alert"]["context"].get("decrypted").is_none()));
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::content::ContentConfig;
 use crate::sql::SqlConfig;
 
 /// Networks, known hosts and limits of detection.
@@ -34,6 +35,8 @@ pub struct DetectConfig {
     pub tls_stack: TlsStack,
     /// Detections on SQL servers.
     pub sql: SqlConfig,
+    /// What unfolding of content is bounded by.
+    pub content: ContentConfig,
 }
 
 /// The shape of a credential dump inside TLS, in bytes of net.tcp records. `docs/detections.md` says how it was measured.
@@ -134,6 +137,7 @@ impl Default for DetectConfig {
             encrypted_dump: EncryptedDump::default(),
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
+            content: ContentConfig::default(),
         }
     }
 }

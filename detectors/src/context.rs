@@ -35,6 +35,11 @@ pub struct Findings {
     pub facts: Vec<Fact>,
     /// What a detector unfolded and no parser could have: content rules are to look at it.
     pub unfolded: Vec<Unfolded>,
+    /// Content rules, by their ids, that have nothing to add in this direction of the flow: a detection tells the same cause. They
+    /// count before anything of the same call is scanned, and also where the finding still waits for its reply.
+    pub covered: Vec<(u64, Direction)>,
+    /// Contents that were not unfolded to their end, because a limit was reached.
+    pub content_cut: u64,
 }
 
 /// Bytes that a detector brought to light: a command out of a statement, a program out of a literal.
@@ -43,7 +48,7 @@ pub struct Unfolded {
     /// The bytes.
     pub bytes: Vec<u8>,
     /// How they came about, outermost first.
-    pub layers: &'static [&'static str],
+    pub layers: Vec<&'static str>,
     /// Who sent them.
     pub direction: Direction,
     /// The transaction they belong to.
@@ -54,7 +59,11 @@ impl Findings {
     /// Nothing was said.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.findings.is_empty() && self.facts.is_empty() && self.unfolded.is_empty()
+        self.findings.is_empty()
+            && self.facts.is_empty()
+            && self.unfolded.is_empty()
+            && self.covered.is_empty()
+            && self.content_cut == 0
     }
 }
 

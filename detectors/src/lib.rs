@@ -12,6 +12,8 @@ pub mod finding;
 mod mask;
 mod matches;
 pub mod mitre;
+mod of_flow;
+pub mod powershell;
 mod registry;
 pub mod sql;
 #[cfg(test)]
@@ -24,4 +26,5 @@ pub use correlate::{Admit, Correlator, CorrelatorCounters};
 pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Tally, Technique, Threshold};
 pub use matches::finding_for_match;
 pub use mitre::technique;
+pub use of_flow::FlowDetectors;
 pub use registry::{REGISTRY, Registered};

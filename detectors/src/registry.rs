@@ -1,16 +1,20 @@
-//! The list of detectors. A new one is its folder or file, its `mod` line and its line in the list.
+//! The list of detectors. A new one is its folder or file, its `mod` line and its line in the list, which names the protocols that it hears of.
 
 #[cfg(test)]
 use crate::example;
+use crate::powershell;
 use crate::sql::{logins, statements};
 use crate::veeam::{
     command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
     unlisted,
 };
 use crate::{Detector, Meta};
+use backstop_protocols::AppProto::{self, Nmf, Pgsql, Tds, Tls, Veeam};
 
 /// A registered detector.
 pub struct Registered {
+    /// Protocols whose transactions and anomalies it wants to hear of. Flows of others do without it.
+    pub of: &'static [AppProto],
     /// What it can find.
     pub metas: &'static [&'static Meta],
     /// One for a new flow.
@@ -20,22 +24,24 @@ pub struct Registered {
 /// Every detector, in the order in which they are asked.
 pub static REGISTRY: &[Registered] = &[
     // Learns the roles that the others need, so it comes first.
-    Registered { metas: &[&outside::META], new: outside::detector },
-    Registered { metas: &[&unlisted::META], new: unlisted::detector },
-    Registered { metas: &[&malformed::META], new: malformed::detector },
-    Registered { metas: &[&credential_dump::META], new: credential_dump::detector },
-    Registered { metas: &[&credential_lookup::META], new: credential_lookup::detector },
-    Registered { metas: &[&credentials_returned::META], new: credentials_returned::detector },
+    Registered { of: &[Nmf, Veeam, Tls], metas: &[&outside::META], new: outside::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&unlisted::META], new: unlisted::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&malformed::META], new: malformed::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&credential_dump::META], new: credential_dump::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&credential_lookup::META], new: credential_lookup::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&credentials_returned::META], new: credentials_returned::detector },
     // One detector: the SQL is read once for both.
-    Registered { metas: &[&sql::META, &command::META], new: sql::detector },
-    Registered { metas: &[&encrypted_dump::META], new: encrypted_dump::detector },
-    Registered { metas: &[&tls_stack::META], new: tls_stack::detector },
+    Registered { of: &[Nmf, Veeam], metas: &[&sql::META, &command::META], new: sql::detector },
+    Registered { of: &[Nmf, Veeam, Tls], metas: &[&encrypted_dump::META], new: encrypted_dump::detector },
+    Registered { of: &[Nmf, Veeam, Tls], metas: &[&tls_stack::META], new: tls_stack::detector },
     // One detector each: a request is read once for all that it may be.
-    Registered { metas: statements::METAS, new: statements::detector },
-    Registered { metas: logins::METAS, new: logins::detector },
+    Registered { of: &[Tds, Pgsql], metas: statements::METAS, new: statements::detector },
+    Registered { of: &[Tds, Pgsql], metas: logins::METAS, new: logins::detector },
+    // What content is found to be, whatever carried it: the carriers ask.
+    Registered { of: &[], metas: powershell::METAS, new: powershell::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
-    Registered { metas: &[&example::META], new: example::detector },
+    Registered { of: &[AppProto::Echo], metas: &[&example::META], new: example::detector },
 ];
 
 #[cfg(test)]

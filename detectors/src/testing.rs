@@ -9,7 +9,7 @@ use backstop_protocols::veeam::{Call, Param, Reply, ReplyKind, Spec, Stage};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Limits, Sink, Transaction, nmf, veeam};
 use backstop_types::{Direction, Endpoint, Fields, PacketTime, Value};
 
-use crate::{Admit, Context, Correlator, DetectConfig, Detector, Fact, Finding, Findings, Outcome, REGISTRY};
+use crate::{Admit, Context, Correlator, DetectConfig, Detector, Fact, Finding, Findings, FlowDetectors, Outcome};
 
 /// An object of a finding's context.
 pub fn object(fields: &Fields, name: &str) -> Fields {
@@ -40,7 +40,7 @@ pub struct Flow {
     pub now: PacketTime,
     pub handshake: bool,
     pub midstream: bool,
-    detectors: Vec<Box<dyn Detector>>,
+    detectors: FlowDetectors,
     pub out: Findings,
     next_tx: u64,
     /// JA4 of the TLS client seen last.
@@ -62,7 +62,7 @@ impl Flow {
             now: PacketTime::from_micros(1_700_000_000_000_000),
             handshake: true,
             midstream: false,
-            detectors: REGISTRY.iter().map(|registered| (registered.new)()).collect(),
+            detectors: FlowDetectors::default(),
             out: Findings::default(),
             next_tx: 0,
             last_ja4: None,
@@ -88,28 +88,31 @@ impl Flow {
         }
     }
 
-    fn each(&mut self, tell: impl Fn(&mut dyn Detector, &Context<'_>, &mut Findings)) {
+    /// Those of a protocol, or all.
+    fn each(&mut self, of: Option<AppProto>, tell: impl Fn(&mut dyn Detector, &Context<'_>, &mut Findings)) {
         let mut detectors = std::mem::take(&mut self.detectors);
         let mut out = std::mem::take(&mut self.out);
-        for detector in &mut detectors {
-            tell(detector.as_mut(), &self.context(), &mut out);
+        match of {
+            Some(app_proto) => detectors.of(app_proto).for_each(|detector| tell(detector, &self.context(), &mut out)),
+            None => detectors.all().for_each(|detector| tell(detector, &self.context(), &mut out)),
         }
         (self.detectors, self.out) = (detectors, out);
     }
 
     pub fn transaction(&mut self, transaction: &Transaction<'_>) {
-        self.each(|detector, context, out| detector.on_transaction(context, transaction, out));
+        let of = Some(transaction.app_proto());
+        self.each(of, |detector, context, out| detector.on_transaction(context, transaction, out));
     }
 
     pub fn anomaly(&mut self, event: &'static str, direction: Direction) {
         let anomaly = Anomaly { app_proto: AppProto::Nmf, event, direction };
-        self.each(|detector, context, out| detector.on_anomaly(context, &anomaly, out));
+        self.each(Some(anomaly.app_proto), |detector, context, out| detector.on_anomaly(context, &anomaly, out));
     }
 
     /// Packet time passes, and a tick for it.
     pub fn wait(&mut self, millis: u64) {
         self.now = self.now.plus(Duration::from_millis(millis));
-        self.each(|detector, context, out| {
+        self.each(None, |detector, context, out| {
             if detector.wants_tick() {
                 detector.on_tick(context, out);
             }
@@ -117,11 +120,11 @@ impl Flow {
     }
 
     pub fn wants_tick(&self) -> bool {
-        self.detectors.iter().any(|detector| detector.wants_tick())
+        self.detectors.wants_tick()
     }
 
     pub fn end(&mut self) {
-        self.each(|detector, context, out| detector.on_flow_end(context, out));
+        self.each(None, |detector, context, out| detector.on_flow_end(context, out));
     }
 
     /// A net.tcp session as the client asked for it.
@@ -270,7 +273,7 @@ impl Sink for Told<'_> {
         self.0.transaction(transaction);
     }
     fn anomaly(&mut self, anomaly: Anomaly) {
-        self.0.each(|detector, context, out| detector.on_anomaly(context, &anomaly, out));
+        self.0.each(Some(anomaly.app_proto), |detector, context, out| detector.on_anomaly(context, &anomaly, out));
     }
     fn content(&mut self, _: Content<'_>) {}
     fn plaintext(&mut self, _: Direction, _: &[u8]) {}

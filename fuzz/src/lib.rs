@@ -11,7 +11,10 @@
     reason = "a target reports by panicking"
 )]
 
+pub mod content;
+pub mod dns;
 pub mod frames;
+pub mod http;
 pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
@@ -46,7 +49,10 @@ pub static TARGETS: &[Target] = &[
     Target { name: "tls_session", run: tls_session::run },
     Target { name: "tds", run: tds::run },
     Target { name: "pgsql", run: pgsql::run },
+    Target { name: "http", run: http::run },
+    Target { name: "dns", run: dns::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },
+    Target { name: "content", run: content::run },
 ];

@@ -31,6 +31,8 @@ const SMALL_LIMITS: Limits = Limits {
     max_pending: 4,
     max_layers: 3,
     max_undecrypted: 16 * 1024,
+    max_decoded: 8 * 1024,
+    max_range: 1024,
 };
 
 /// Runs one input.

@@ -11,7 +11,7 @@ use backstop_testkit::frame::{Frame, fragments};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{frames, parser, pgsql, reassembly, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{frames, http, parser, pgsql, reassembly, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -62,12 +62,21 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         tds_messages(&mut out, &name, &script)?;
         pgsql_messages(&mut out, &name, &script)?;
     }
+    http_messages(&mut out)?;
+    dns_messages(&mut out)?;
     hellos(&mut out)?;
     sealed(&mut out)?;
     edits(&mut out)?;
     keys(&mut out)?;
     for (number, text) in SQL.iter().enumerate() {
         out.add("sql_text", &format!("{number}"), text.as_bytes())?;
+    }
+    for (number, text) in crate::content::SEEDS.iter().enumerate() {
+        for kind in 0..3_u8 {
+            let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let bytes: Vec<u8> = if kind == 0 && number % 2 == 0 { wide } else { text.as_bytes().to_vec() };
+            out.add("content", &format!("{number}_{kind}"), &[&[kind], &*bytes].concat())?;
+        }
     }
     Ok((out.files, out.bytes))
 }
@@ -76,7 +85,8 @@ fn captured_frames(out: &mut Writer) -> io::Result<()> {
     let area = Path::new(env!("CARGO_MANIFEST_DIR")).join("../pcaps/veeam");
     let mut cases: Vec<PathBuf> = std::fs::read_dir(area)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     cases.sort();
-    for case in cases {
+    // Other containers than pcap are read by other targets.
+    for case in cases.into_iter().filter(|case| case.join("input.pcap").is_file()) {
         let (link_type, records) = pcap::read(&std::fs::read(case.join("input.pcap"))?)?;
         let Some(choice) = frames::LINK_TYPES.iter().position(|known| u32::try_from(*known) == Ok(link_type)) else { continue };
         let mut seed = vec![choice as u8];
@@ -256,6 +266,77 @@ fn tds_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()>
     out.add("tds", &format!("{name}_smp"), &seed)
 }
 
+/// Small messages in every coding: what the encoders of the tests wrote.
+fn http_messages(out: &mut Writer) -> io::Result<()> {
+    const GZIP: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x4b\x4c\x4a\x4e\x49\x4d\x4b\x04\x00\x81\x36\x68\x9d\x07\0\0\0";
+    const BR: &[u8] =
+        b"\x1b\x3f\x01\xf8\x45\x4f\x96\xea\x75\x29\x28\x1d\x33\xdb\xe7\x41\x2c\x18\x03\xa8\x8e\x26\xe5\x48\xd5\xde\xbc\x01";
+    const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x64\x40\x00\xbd\x00\x00\x80Hello, codings! \x01\x00\x5a\x46\x9d\x4b\xad\x1c\x42\xb7";
+    let bodies =
+        [("", b"abc".as_slice()), ("gzip", GZIP), ("deflate", &GZIP[10..19]), ("br", BR), ("zstd", ZSTD), ("gzip, br", BR)];
+    for (coding, body) in bodies {
+        for chunked in [false, true] {
+            let mut seed = vec![if chunked { http::SMALL } else { 0 }, 30];
+            for (to_client, fields) in
+                [(false, "Expect: 100-continue\r\nX: a\r\n b"), (true, "Content-Range: bytes 0-2/9\r\nETag: x")]
+            {
+                let op = http::op(to_client, chunked, coding).ok_or_else(|| io::Error::other("no such coding"))?;
+                split::push(&mut seed, op, &[fields.as_bytes(), b"\r\n\r\n", body].concat());
+            }
+            let name = if coding.is_empty() { "plain".to_owned() } else { coding.replace(", ", "_") };
+            out.add("http", &format!("{name}_{}", if chunked { "chunked" } else { "whole" }), &seed)?;
+        }
+    }
+    for (number, turns) in HTTP.iter().enumerate() {
+        let mut seed = vec![http::RAW, 20];
+        for (direction, text) in *turns {
+            split::push(&mut seed, op(*direction), text);
+        }
+        out.add("http", &format!("raw_{number}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// Conversations that are more than messages one after the other.
+const HTTP: [&[(Direction, &[u8])]; 4] = [
+    &[
+        (Direction::ToServer, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n"),
+        (Direction::ToClient, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: u\r\n\r\n"),
+    ],
+    &[
+        (Direction::ToServer, b"CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n"),
+        (Direction::ToClient, b"HTTP/1.1 200 OK\r\n\r\n"),
+        (Direction::ToServer, b"BACKSTOP-ECHO/1\nab\n"),
+        (Direction::ToClient, b"ab\n"),
+    ],
+    &[
+        (Direction::ToServer, b"POST / HTTP/1.0\r\nContent-Length : 5\r\nContent-Length: 5\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0x0\n\r\n"),
+        (Direction::ToClient, b"HTTP/1.0 206 P\r\nContent-Range: bytes 0-2/3\r\nContent-Disposition: a; filename*=u''%41\r\n\r\nabc"),
+    ],
+    &[(Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0")],
+];
+
+/// A query and its answers of several types, with pointers.
+fn dns_messages(out: &mut Writer) -> io::Result<()> {
+    const QUERY: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\xff\0\x01";
+    const HEAD: &[u8] = b"\x12\x34\x81\x80\0\x01\0\x02\0\0\0\0\x01a\x07example\0\0\xff\0\x01";
+    const ANSWERS: [(&str, &[u8]); 6] = [
+        ("a", b"\xc0\x0c\0\x01\0\x01\0\0\0\x09\0\x04\xc0\0\x02\x01"),
+        ("cname", b"\xc0\x0c\0\x05\0\x01\0\0\0\x09\0\x04\x01b\xc0\x0e"),
+        ("txt", b"\xc0\x0c\0\x10\0\x01\0\0\0\x09\0\x05\x01a\x02bc"),
+        ("srv", b"\xc0\x0c\0\x21\0\x01\0\0\0\x09\0\x08\0\x01\0\x02\0\x35\xc0\x0c"),
+        ("soa", b"\xc0\x0c\0\x06\0\x01\0\0\0\x09\0\x18\xc0\x0c\xc0\x0c\0\0\0\x01\0\0\0\x02\0\0\0\x03\0\0\0\x04\0\0\0\x05"),
+        ("sshfp", b"\xc0\x0c\0\x2c\0\x01\0\0\0\x09\0\x04\x04\x02\xab\xcd"),
+    ];
+    for (name, answer) in ANSWERS {
+        let mut seed = vec![7];
+        split::push(&mut seed, op(Direction::ToServer), QUERY);
+        split::push(&mut seed, op(Direction::ToClient), &[HEAD, answer, answer].concat());
+        out.add("dns", name, &seed)?;
+    }
+    Ok(())
+}
+
 /// The messages of a PostgreSQL conversation; headers away, the target adds them.
 fn pgsql_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
     if !name.starts_with("pgsql_") || name.starts_with("pgsql_tls_") {
@@ -305,12 +386,15 @@ fn hellos(out: &mut Writer) -> io::Result<()> {
     Ok(())
 }
 
+/// Name, suite, and the parts of a talk.
+type Talk<'a> = (&'a str, u8, &'a [(u8, &'a [u8])]);
+
 /// A short talk in every suite: data, an alert, messages behind the handshake, a fault, a gap, late keys.
 fn sealed(out: &mut Writer) -> io::Result<()> {
     use tls_sealed::{BROKEN, GAP, LATE, MESSAGE, RAW, TO_CLIENT, UPDATE};
     let (data, handshake, alert) = (3 << 1, 2 << 1, 1 << 1);
     let line = b"BACKSTOP-ECHO/1\nfirst\n".as_slice();
-    let talks: [(&str, u8, &[(u8, &[u8])]); 7] = [
+    let talks: [Talk<'_>; 7] = [
         ("data", 3, &[(data, line), (data | TO_CLIENT, b"1/OHCE"), (alert, b"\x01\x00")]),
         (
             "update",

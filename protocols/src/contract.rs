@@ -31,6 +31,10 @@ pub struct Limits {
     pub max_layers: usize,
     /// Encrypted bytes of a session, both directions, that wait for keys. Above it the session stays closed.
     pub max_undecrypted: usize,
+    /// Bytes that the codings of one body (gzip, br) may bring. What a flow may bring besides grows with what it sends.
+    pub max_decoded: usize,
+    /// Bytes of files that come in ranges and are put together, a flow.
+    pub max_range: usize,
     /// Sessions, shares and open files that are followed, each (SMB).
     pub max_files: usize,
     /// Bytes of files that wait to be put together (SMB).
@@ -50,6 +54,8 @@ impl Default for Limits {
             max_pending: 256,
             max_layers: 6,
             max_undecrypted: 1024 * 1024,
+            max_decoded: 16 * 1024 * 1024,
+            max_range: 1024 * 1024,
             max_files: 1_024,
             max_file_bytes: 1024 * 1024,
         }
@@ -235,6 +241,16 @@ pub enum Probe {
     MoreBytes,
     /// It is not.
     No,
+}
+
+/// A protocol of datagrams: each delivery is one of them, whole. Its parser is called once for each and consumes it.
+pub struct Datagrams {
+    /// Its id; a protocol of streams as well.
+    pub app_proto: AppProto,
+    /// Recognises it by a whole datagram; only [`Probe::Certain`] counts.
+    pub probe: fn(Direction, &[u8]) -> Probe,
+    /// A parser for a new flow.
+    pub parser: fn(&Surroundings) -> Box<dyn Parser>,
 }
 
 /// A registered protocol.

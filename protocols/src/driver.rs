@@ -8,74 +8,31 @@
 //! the order in which it was unwrapped; where there is none yet, one is put there that probes. Invariant: a direction's buffer
 //! is empty unless its parser asked for more than there was.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use backstop_types::{Direction, PerDirection};
 
-use crate::contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Sink, Surroundings};
-use crate::registry::{AppProto, PROTOCOLS, Transaction};
+use crate::contract::{Advance, Anomaly, Limits, ParseError, Parser, Probe, Sink, Surroundings};
+use crate::registry::{AppProto, PROTOCOLS};
 use crate::tls::KeyRing;
 
+mod layer;
+mod layer_sink;
+
+use layer::{Lane, Layer, State};
+use layer_sink::{LayerSink, Plain, Run};
+
 /// Bytes looked at before a flow is given up as unknown.
-const MAX_PROBE: usize = 512;
+pub(crate) const MAX_PROBE: usize = 512;
 /// A gap of a length that nobody knows: longer than any message, so that no parser believes to know where it ends.
 const UNKNOWN_GAP: u64 = 1 << 40;
-
-/// One direction of a layer.
-#[derive(Default)]
-struct Lane {
-    buffer: Vec<u8>,
-    /// Bytes wanted before the parser is called again.
-    need: usize,
-    /// Stream bytes to pass over.
-    skip: u64,
-    /// The layer is done with this direction: bytes go through to the next layer.
-    through: bool,
-    closed: bool,
-    /// Bytes went by before the protocol was known.
-    missed: u64,
-}
-
-enum State {
-    /// First bytes are being looked at.
-    Probing,
-    /// A parser is at work.
-    Parsing(Box<dyn Parser>),
-    /// Not known, or given up: bytes end here.
-    Dead,
-}
-
-struct Layer {
-    app_proto: Option<AppProto>,
-    state: State,
-    lanes: PerDirection<Lane>,
-    /// What its parser confirmed last.
-    confirmed: Option<AppProto>,
-}
-
-impl Layer {
-    fn new(app_proto: Option<AppProto>, around: &Surroundings) -> Self {
-        let state = match app_proto {
-            Some(known) => State::Parsing((known.protocol().parser)(around)),
-            None => State::Probing,
-        };
-        Self { app_proto, state, lanes: PerDirection::default(), confirmed: None }
-    }
-
-    fn is_waiting(&self) -> bool {
-        matches!(&self.state, State::Parsing(parser) if parser.is_waiting())
-    }
-
-    fn dead() -> Self {
-        Self { app_proto: None, state: State::Dead, lanes: PerDirection::default(), confirmed: None }
-    }
-}
 
 /// The parsers of one flow, outermost first.
 pub struct Driver {
     layers: Vec<Layer>,
     around: Surroundings,
+    /// Each delivery is a datagram.
+    datagrams: bool,
 }
 
 impl Driver {
@@ -100,7 +57,7 @@ impl Driver {
     /// A flow whose outermost protocol may be known, and all that its parsers are given.
     #[must_use]
     pub fn with_surroundings(app_proto: Option<AppProto>, around: Surroundings) -> Self {
-        Self { layers: vec![Layer::new(app_proto, &around)], around }
+        Self { layers: vec![Layer::new(app_proto, &around)], around, datagrams: false }
     }
 
     /// The protocol that names the flow: what the innermost layer that confirmed anything confirmed last. A layer around
@@ -211,9 +168,13 @@ impl Driver {
         }
     }
 
-    /// The next contiguous bytes of a direction.
+    /// The next contiguous bytes of a direction, or the next datagram.
     pub fn data(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) {
-        self.feed(0, direction, bytes, out);
+        if self.datagrams {
+            self.datagram(direction, bytes, out);
+        } else {
+            self.feed(0, direction, bytes, out);
+        }
     }
 
     /// Bytes of a direction are missing.
@@ -641,95 +602,6 @@ fn recognise(direction: Direction, bytes: &[u8]) -> (Option<AppProto>, bool) {
     if more { (None, true) } else { (possible, false) }
 }
 
-/// What a layer unwrapped in one call, in order. Never more than it was given: unwrapping expands nothing.
-#[derive(Default)]
-struct Plain {
-    bytes: Vec<u8>,
-    runs: Vec<Run>,
-}
-
-enum Run {
-    /// These bytes of a direction.
-    Bytes(Direction, Range<usize>),
-    /// Missing bytes.
-    Gap(Direction, Option<u64>),
-    /// The end of a direction.
-    End(Direction),
-}
-
-/// Passes everything on and keeps what is meant for the layer inside.
-struct LayerSink<'a> {
-    outer: &'a mut dyn Sink,
-    confirmed: &'a mut Option<AppProto>,
-    /// What this layer confirms names the flow.
-    names: bool,
-    plain: Plain,
-}
-
-impl<'a> LayerSink<'a> {
-    fn new(outer: &'a mut dyn Sink, confirmed: &'a mut Option<AppProto>, names: bool) -> Self {
-        Self { outer, confirmed, names, plain: Plain::default() }
-    }
-}
-
-impl Sink for LayerSink<'_> {
-    fn transaction(&mut self, transaction: &Transaction<'_>) {
-        self.outer.transaction(transaction);
-    }
-
-    fn anomaly(&mut self, anomaly: Anomaly) {
-        self.outer.anomaly(anomaly);
-    }
-
-    fn content(&mut self, content: Content<'_>) {
-        self.outer.content(content);
-    }
-
-    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
-        let start = self.plain.bytes.len();
-        self.plain.bytes.extend_from_slice(bytes);
-        self.plain.runs.push(Run::Bytes(direction, start..self.plain.bytes.len()));
-    }
-
-    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
-        self.plain.runs.push(Run::Gap(direction, len));
-    }
-
-    fn plaintext_end(&mut self, direction: Direction) {
-        self.plain.runs.push(Run::End(direction));
-    }
-
-    fn unwrapped(&mut self, direction: Direction, bytes: &[u8]) {
-        self.outer.plaintext(direction, bytes);
-    }
-
-    fn unwrapped_gap(&mut self, direction: Direction, len: Option<u64>) {
-        self.outer.plaintext_gap(direction, len);
-    }
-
-    fn unwrapped_end(&mut self, direction: Direction) {
-        self.outer.plaintext_end(direction);
-    }
-
-    fn enter(&mut self, direction: Direction, unconsumed: usize) {
-        self.outer.enter(direction, unconsumed);
-    }
-
-    fn leave(&mut self) {
-        self.outer.leave();
-    }
-
-    fn confirmed(&mut self, app_proto: AppProto) {
-        *self.confirmed = Some(app_proto);
-        if self.names {
-            self.outer.confirmed(app_proto);
-        }
-    }
-
-    fn in_sync(&mut self, app_proto: AppProto, direction: Direction, in_sync: bool) {
-        self.outer.in_sync(app_proto, direction, in_sync);
-    }
-}
-
+mod datagram;
 #[cfg(test)]
 mod tests;

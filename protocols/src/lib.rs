@@ -12,6 +12,8 @@ pub mod sql;
 #[doc(hidden)]
 pub mod testing;
 
-pub use contract::{Advance, Anomaly, Content, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
+pub use contract::{Advance, Anomaly, Content, Datagrams, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
 pub use driver::Driver;
-pub use registry::{AppProto, PROTOCOLS, Transaction, echo, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam};
+pub use registry::{
+    AppProto, DATAGRAMS, PROTOCOLS, Transaction, dns, echo, http, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam,
+};

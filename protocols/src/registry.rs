@@ -1,6 +1,6 @@
 //! The list of protocols. A new one is its folder, its `mod` line and its line in the list.
 
-use crate::contract::Protocol;
+use crate::contract::{Datagrams, Protocol};
 
 /// Declares [`AppProto`], [`Transaction`] and [`PROTOCOLS`] from one list.
 macro_rules! app_layer {
@@ -65,8 +65,12 @@ pub mod nrbf;
 #[path = "soap/mod.rs"]
 pub mod soap;
 
+#[path = "dns/mod.rs"]
+pub mod dns;
 #[path = "echo/mod.rs"]
 pub mod echo;
+#[path = "http/mod.rs"]
+pub mod http;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
 #[path = "pgsql/mod.rs"]
@@ -91,8 +95,15 @@ app_layer! {
     Veeam => veeam,
     /// PostgreSQL's frontend/backend protocol.
     Pgsql => pgsql,
+    /// HTTP/1.x.
+    Http => http,
+    /// DNS.
+    Dns => dns,
     /// SMB: files, pipes and services of Windows hosts.
     Smb => smb,
     /// The template (RFC 862).
     Echo => echo,
 }
+
+/// Protocols of datagrams, in the order in which they are probed.
+pub static DATAGRAMS: &[&Datagrams] = &[&dns::DATAGRAMS];

@@ -23,4 +23,5 @@ pub use error::{RuleError, ScanError};
 pub use matches::{Match, MatchedString, RuleInfo, Scope};
 pub use ruleset::{RuleOptions, RuleSet, ScanLimits};
 pub use scanner::{BufferPool, MAX_EXCERPT, MAX_PLACES, ScanCounters, Scanner};
+pub use source::SHIPPED_NAMESPACE;
 pub use window::{Flush, Interest, StreamScan};

@@ -15,7 +15,7 @@ const MAX_FILES: usize = 20_000;
 const MAX_DEPTH: usize = 16;
 
 /// Namespace of the shipped rules.
-pub(crate) const SHIPPED_NAMESPACE: &str = "backstop";
+pub const SHIPPED_NAMESPACE: &str = "backstop";
 
 /// The shipped rules, written out: a file that is not here is not shipped.
 const SHIPPED: &[(&str, &str)] = &[

@@ -4,6 +4,7 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
+use backstop_detectors::content::ContentConfig;
 use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
@@ -70,6 +71,12 @@ section! {
     }
 }
 section! {
+    /// `[content]`
+    ContentSection for ContentConfig {
+        max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count, installer_hosts: Names,
+    }
+}
+section! {
     /// `[decode]`
     DecodeSection for DecodeConfig { max_layers: Count }
 }
@@ -91,6 +98,7 @@ section! {
     ParserSection for Limits {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count, max_undecrypted: Size,
+        max_decoded: Size, max_range: Size,
     }
 }
 section! {

@@ -33,8 +33,8 @@ counters! {
         sessions, syn, synack, rst, invalid_checksum, midstream_pickups, overlap, overlap_diff_data, reassembly_gap,
         segment_memcap_drop, stream_depth_reached, ack_unseen_data, urg
     }
-    PerProtocol { tls, pgsql }
-    PerFlow { tls, pgsql, failed_tcp }
+    PerProtocol { http, tls, pgsql, dns_tcp, dns_udp }
+    PerFlow { http, tls, pgsql, dns_tcp, dns_udp, failed_tcp }
     Detect { alert, alerts_suppressed }
     Memcap { pressure }
 }
@@ -113,8 +113,21 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
             urg: streams.urgent,
         },
         app_layer: AppLayer {
-            flow: PerFlow { tls: app.tls_flows, pgsql: app.pgsql_flows, failed_tcp: app.unknown_flows },
-            tx: PerProtocol { tls: app.tls_transactions, pgsql: app.pgsql_transactions },
+            flow: PerFlow {
+                http: app.http_flows,
+                tls: app.tls_flows,
+                pgsql: app.pgsql_flows,
+                dns_tcp: app.dns_tcp_flows,
+                dns_udp: app.dns_udp_flows,
+                failed_tcp: app.unknown_flows,
+            },
+            tx: PerProtocol {
+                http: app.http_transactions,
+                tls: app.tls_transactions,
+                pgsql: app.pgsql_transactions,
+                dns_tcp: app.dns_tcp_transactions,
+                dns_udp: app.dns_udp_transactions,
+            },
         },
         detect: Detect { alert: written.alerts, alerts_suppressed: written.suppressed },
         memcap: Memcap { pressure: totals.workers.memory.saturating_mul(100).checked_div(totals.memory_cap).unwrap_or(0) },

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use backstop_detectors::Detector;
+use backstop_detectors::FlowDetectors;
 use backstop_protocols::{AppProto, Driver};
-use backstop_signatures::StreamScan;
+use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
 
 use crate::eve::opened::Opened;
@@ -82,14 +82,16 @@ pub struct FlowState {
     pub was_inside: bool,
     /// The facts of its TLS session, as EVE says them.
     pub tls: Option<Arc<Fields>>,
-    /// Detectors, made at the first transaction.
-    pub detectors: Vec<Box<dyn Detector>>,
+    /// Detectors of the protocols that have spoken.
+    pub detectors: FlowDetectors,
     /// Protocol, once confirmed.
     pub app_proto: Option<AppProto>,
     /// The stream is ciphertext from here on: the clear part of a handshake is over.
     pub encrypted: bool,
     /// Rules already reported: identity and direction.
     reported: Vec<(u64, Direction)>,
+    /// Ids of our own rules that have nothing to add: a detection tells the same cause.
+    covered: Vec<(u64, Direction)>,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -114,10 +116,11 @@ impl FlowState {
             inside: 0,
             was_inside: false,
             tls: None,
-            detectors: Vec::new(),
+            detectors: FlowDetectors::default(),
             app_proto: None,
             encrypted: false,
             reported: Vec::new(),
+            covered: Vec::new(),
             alerted: false,
             transactions: 0,
             anomalies: 0,
@@ -151,6 +154,18 @@ impl FlowState {
     /// What records say of the TLS that something was found in.
     pub fn opened_facts(&self, inside: bool) -> Option<Opened> {
         inside.then(|| Opened { tls: self.tls.clone() })
+    }
+
+    /// A detection tells what this rule would tell in this direction.
+    pub fn cover(&mut self, rule: u64, direction: Direction) {
+        if self.covered.len() < MAX_REPORTED && !self.covered.contains(&(rule, direction)) {
+            self.covered.push((rule, direction));
+        }
+    }
+
+    /// Whether a detection tells what this match would tell.
+    pub fn is_covered(&self, found: &Match, direction: Direction) -> bool {
+        found.rule.namespace == SHIPPED_NAMESPACE && found.rule.sid.is_some_and(|rule| self.covered.contains(&(rule, direction)))
     }
 
     /// Remembers that a rule was reported; false when it was before, or when the memory is full.

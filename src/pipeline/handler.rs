@@ -4,21 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
-use backstop_detectors::{Context, Findings, REGISTRY, Scanned, Unfolded};
-use backstop_protocols::tls::{self, KeyRing};
-use backstop_protocols::{Anomaly, AppProto, Content, Driver, Sink, Surroundings, Transaction};
+use backstop_detectors::{Context, Findings, Scanned, Unfolded};
+use backstop_protocols::tls::KeyRing;
+use backstop_protocols::{AppProto, Content, Driver, Sink, Surroundings};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, IpProto, PacketTime, PerDirection};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
-use super::flow_state::{App, FlowState, Stream, Which};
+use super::flow_sink::FlowSink;
+use super::flow_state::{App, FlowState, Which};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use crate::eve;
 use crate::eve::anomaly::Told;
-use crate::eve::protocol::About;
-
-/// Anomaly records a flow may write; further ones are counted only.
-const MAX_FLOW_ANOMALIES: u32 = 16;
 
 backstop_capture::counters! {
     /// What parsing, scanning and detection met. One a worker.
@@ -31,7 +28,13 @@ backstop_capture::counters! {
         tds_flows,
         /// Flows recognised as PostgreSQL.
         pgsql_flows,
-        /// Flows whose first bytes no probe knew.
+        /// Flows recognised as HTTP.
+        http_flows,
+        /// Flows recognised as DNS over UDP.
+        dns_udp_flows,
+        /// Flows recognised as DNS over TCP.
+        dns_tcp_flows,
+        /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
         transactions,
@@ -43,6 +46,12 @@ backstop_capture::counters! {
         tls_not_decrypted,
         /// PostgreSQL startups and requests recorded.
         pgsql_transactions,
+        /// Requests and responses of HTTP recorded.
+        http_transactions,
+        /// DNS messages recorded, over UDP.
+        dns_udp_transactions,
+        /// DNS messages recorded, over TCP.
+        dns_tcp_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.
@@ -55,12 +64,14 @@ backstop_capture::counters! {
         findings,
         /// Matches of rules that do not apply where they were found.
         matches_out_of_scope,
+        /// Commands and scripts that were not unfolded to their end, because a limit was reached.
+        content_cut,
     }
 }
 
 /// One a worker, shared by its shards.
 pub struct Handler<'r> {
-    settings: Arc<Settings>,
+    pub(super) settings: Arc<Settings>,
     /// This worker's handle on the keys.
     keys: Option<Arc<KeyRing>>,
     scanner: Scanner<'r>,
@@ -69,9 +80,9 @@ pub struct Handler<'r> {
     /// What is being processed.
     pub phase: Phase,
     sequence: u64,
-    counters: AppCounters,
+    pub(super) counters: AppCounters,
     matches: Vec<Match>,
-    findings: Findings,
+    pub(super) findings: Findings,
 }
 
 impl<'r> Handler<'r> {
@@ -108,7 +119,7 @@ impl<'r> Handler<'r> {
     }
 
     /// Adds a finished line written by `write`.
-    fn line(&mut self, flow: &FlowView, at: &Cause, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn line(&mut self, flow: &FlowView, at: &Cause, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.epoch.lines.len();
         write(&mut self.epoch.lines);
         let len = self.epoch.lines.len() - start;
@@ -118,7 +129,7 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
+    pub(super) fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
         Context {
             config: &settings.detect,
             client: flow.client,
@@ -131,13 +142,17 @@ impl<'r> Handler<'r> {
     }
 
     /// Hands what the detectors said to the epoch. `at` orders it, `cause` is what it is about.
-    fn take_findings(&mut self, flow: &FlowView, state: &mut FlowState, at: &Cause, cause: &Cause) {
+    pub(super) fn take_findings(&mut self, flow: &FlowView, state: &mut FlowState, at: &Cause, cause: &Cause) {
         if self.findings.is_empty() {
             return;
         }
         for fact in std::mem::take(&mut self.findings.facts) {
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Fact(fact)));
+        }
+        self.counters.content_cut += std::mem::take(&mut self.findings.content_cut);
+        for (rule, direction) in std::mem::take(&mut self.findings.covered) {
+            state.cover(rule, direction);
         }
         let unfolded = std::mem::take(&mut self.findings.unfolded);
         for finding in std::mem::take(&mut self.findings.findings) {
@@ -153,19 +168,25 @@ impl<'r> Handler<'r> {
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
         }
         for Unfolded { bytes, layers, direction, tx_id } in unfolded {
-            self.scan_content(flow, state, Content { bytes: &bytes, layers, direction, tx_id }, (at, cause));
+            self.scan_content(flow, state, Content { bytes: &bytes, layers: &layers, direction, tx_id }, (at, cause));
         }
     }
 
     /// Content rules over decoded bytes; what they find is told like any finding.
-    fn scan_content(&mut self, flow: &FlowView, state: &mut FlowState, content: Content<'_>, (at, cause): (&Cause, &Cause)) {
+    pub(super) fn scan_content(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        content: Content<'_>,
+        (at, cause): (&Cause, &Cause),
+    ) {
         let mut matches = Vec::new();
         if let Err(error) = self.scanner.scan_content(content.bytes, &mut matches) {
             self.scan_failed(flow, state, content.direction, error, cause);
         }
         let settings = Arc::clone(&self.settings);
         for found in &matches {
-            if !state.report_once(rule_identity(found), content.direction) {
+            if state.is_covered(found, content.direction) || !state.report_once(rule_identity(found), content.direction) {
                 continue;
             }
             let context = Self::context(&settings, flow, state, cause);
@@ -193,7 +214,7 @@ impl<'r> Handler<'r> {
                 self.counters.matches_out_of_scope += 1;
                 continue;
             }
-            if !state.report_once(rule_identity(&found), direction) {
+            if state.is_covered(&found, direction) || !state.report_once(rule_identity(&found), direction) {
                 continue;
             }
             let cause = state.last_data;
@@ -210,13 +231,12 @@ impl<'r> Handler<'r> {
     fn parse(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, run: impl FnOnce(&mut Driver, &mut dyn Sink)) {
         let Some(mut driver) = state.driver.take() else { return };
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            state.inside = 0;
-            let mut sink = FlowSink { handler: self, flow, state, cause, unconsumed: 0 };
+            let mut sink = FlowSink::new(self, flow, state, cause);
             run(&mut driver, &mut sink);
         }));
         match outcome {
             Ok(()) if driver.is_dead() => {
-                if state.app_proto.is_none() {
+                if state.app_proto.is_none() && flow.proto == IpProto::TCP {
                     self.counters.unknown_flows += 1;
                 }
             }
@@ -234,7 +254,7 @@ impl<'r> Handler<'r> {
     }
 
     /// Gives bytes of a stream to its scan; whether it wants more.
-    fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
+    pub(super) fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
         let Place { which, direction, offset } = place;
         let Some(stream) = state.stream(which) else { return false };
         let result = stream.scans.get_mut(direction).push(&mut self.scanner, offset, bytes, &mut self.matches);
@@ -255,7 +275,14 @@ impl<'r> Handler<'r> {
         }
     }
 
-    fn flush_one(&mut self, flow: &FlowView, state: &mut FlowState, of: (Which, Direction), flush: Flush, cause: &Cause) {
+    pub(super) fn flush_one(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        of: (Which, Direction),
+        flush: Flush,
+        cause: &Cause,
+    ) {
         let (which, direction) = of;
         let Some(stream) = state.stream(which) else { return };
         let result = stream.scans.get_mut(direction).flush(&mut self.scanner, flush, &mut self.matches);
@@ -288,12 +315,16 @@ impl<'r> Handler<'r> {
                 ends: Some([flow.client.addr, flow.server.addr]),
                 inside_tls: false,
             };
-            let driver = (flow.proto == IpProto::TCP).then(|| Box::new(Driver::with_surroundings(None, around())));
+            let driver = match flow.proto {
+                IpProto::TCP => Some(Box::new(Driver::with_surroundings(None, around()))),
+                IpProto::UDP => Some(Box::new(Driver::of_datagrams(around()))),
+                _ => None,
+            };
             Box::new(FlowState::new(driver, self.new_scans()))
         })
     }
 
-    fn new_scans(&self) -> PerDirection<StreamScan> {
+    pub(super) fn new_scans(&self) -> PerDirection<StreamScan> {
         let scan = || StreamScan::new(self.scanner.rules().limits());
         PerDirection { to_server: scan(), to_client: scan() }
     }
@@ -323,7 +354,9 @@ impl StreamHandler for Handler<'_> {
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
-        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !driver.is_encrypted()) {
+        // Bodies of HTTP are scanned as contents: the stream need not be, all of it, a second time.
+        let as_contents = state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !as_contents && !driver.is_encrypted()) {
             state.wire.scans.get_mut(direction).set_max_depth(None);
         }
         // Ciphertext says nothing to a rule, as long as a parser confirms that it is some.
@@ -374,7 +407,7 @@ impl StreamHandler for Handler<'_> {
         let about = state.last_data;
         let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
         let mut detectors = std::mem::take(&mut state.detectors);
-        for detector in &mut detectors {
+        for detector in detectors.all() {
             let context = Self::context(&settings, flow, state, cause);
             detector.on_tick(&context, &mut self.findings);
             again |= detector.wants_tick();
@@ -388,7 +421,7 @@ impl StreamHandler for Handler<'_> {
         app.0.as_deref().is_some_and(|state| {
             state.has_pending_scans()
                 || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
-                || state.detectors.iter().any(|detector| detector.wants_tick())
+                || state.detectors.wants_tick()
         })
     }
 
@@ -409,7 +442,7 @@ impl StreamHandler for Handler<'_> {
             let settings = Arc::clone(&self.settings);
             let about = state.last_data;
             let mut detectors = std::mem::take(&mut state.detectors);
-            for detector in &mut detectors {
+            for detector in detectors.all() {
                 let context = Self::context(&settings, flow, state, cause);
                 detector.on_flow_end(&context, &mut self.findings);
             }
@@ -434,173 +467,9 @@ impl StreamHandler for Handler<'_> {
     }
 }
 
-/// Receives what the parsers of one flow say during one delivery.
-struct FlowSink<'a, 'r> {
-    handler: &'a mut Handler<'r>,
-    flow: &'a FlowView,
-    state: &'a mut FlowState,
-    cause: &'a Cause,
-    /// Opened bytes that the layers inside have not consumed.
-    unconsumed: usize,
-}
-
 /// Bytes of a stream.
-struct Place {
-    which: Which,
-    direction: Direction,
-    offset: u64,
-}
-
-impl FlowSink<'_, '_> {
-    fn detectors(&mut self) {
-        if self.state.detectors.is_empty() {
-            self.state.detectors = REGISTRY.iter().map(|registered| (registered.new)()).collect();
-        }
-    }
-}
-
-impl FlowSink<'_, '_> {
-    /// What the session says goes with everything that is found in it.
-    fn tls(&mut self, transaction: &tls::Transaction<'_>) {
-        let settings = &self.handler.settings;
-        let keys = settings.keys.as_ref().is_some_and(|ring| ring.expects_keys());
-        if keys {
-            self.state.tls = Some(Arc::new(transaction.fields()));
-        }
-        if transaction.stage != tls::Stage::End {
-            return;
-        }
-        let facts = transaction.facts;
-        match (facts.decrypted, keys) {
-            (true, _) => self.handler.counters.tls_decrypted += 1,
-            (false, true) => self.handler.counters.tls_not_decrypted += 1,
-            (false, false) => {}
-        }
-        if settings.eve.types.tls_session {
-            let settings = Arc::clone(settings);
-            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: None };
-            self.handler.line(self.flow, self.cause, |out| eve::tls_session::write(out, &settings.eve, about, facts, keys));
-        }
-    }
-}
-
-impl Sink for FlowSink<'_, '_> {
-    fn transaction(&mut self, transaction: &Transaction<'_>) {
-        // The marks of single records are no stages of a session.
-        let is_mark = matches!(transaction, Transaction::Tls(session) if matches!(session.stage, tls::Stage::Record(_)));
-        self.handler.counters.transactions += u64::from(!is_mark);
-        let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
-        self.detectors();
-        let settings = Arc::clone(&self.handler.settings);
-        let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
-            detector.on_transaction(&context, transaction, &mut self.handler.findings);
-        }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
-        if transaction.is_record() {
-            self.state.transactions += 1;
-            match transaction.app_proto() {
-                AppProto::Tls => {
-                    self.handler.counters.tls_transactions += 1;
-                    self.state.encrypted = true;
-                }
-                AppProto::Pgsql => self.handler.counters.pgsql_transactions += 1,
-                _ => {}
-            }
-            let opened = self.state.opened_facts(self.state.was_inside);
-            let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: opened.as_ref() };
-            let mut cut = false;
-            self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
-            self.handler.counters.statements_cut += u64::from(cut);
-        }
-        if let Transaction::Tls(session) = transaction {
-            if !is_mark {
-                self.tls(session);
-            }
-            // What the session says of itself does not end what was found in it.
-            self.state.was_inside = before;
-        }
-    }
-
-    fn anomaly(&mut self, anomaly: Anomaly) {
-        self.handler.counters.anomalies += 1;
-        self.detectors();
-        let settings = Arc::clone(&self.handler.settings);
-        let context = Handler::context(&settings, self.flow, self.state, self.cause);
-        for detector in &mut self.state.detectors {
-            detector.on_anomaly(&context, &anomaly, &mut self.handler.findings);
-        }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
-        if self.state.anomalies >= MAX_FLOW_ANOMALIES {
-            self.handler.counters.anomalies_suppressed += 1;
-            return;
-        }
-        self.state.anomalies += 1;
-        let (flow, cause) = (self.flow, self.cause);
-        let event = anomaly.event.to_ascii_uppercase();
-        let told = Told { event: &event, direction: anomaly.direction, app_proto: self.state.app_proto };
-        self.handler
-            .line(flow, cause, |out| eve::anomaly::applayer(out, &settings.eve, flow, cause, Some(anomaly.app_proto), &told));
-    }
-
-    fn content(&mut self, content: Content<'_>) {
-        self.state.was_inside = self.state.inside > 0;
-        self.handler.scan_content(self.flow, self.state, content, (self.cause, self.cause));
-    }
-
-    /// What was inside is scanned as a stream of its own; the layers inside have it from the driver.
-    fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
-        if self.state.inside > 1 {
-            // TLS inside TLS: one stream, and not two mixed.
-            return;
-        }
-        let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls);
-        let opened = self.state.opened.get_or_insert_with(|| Box::new(Stream::new(self.handler.new_scans())));
-        if known {
-            opened.scans.get_mut(direction).set_max_depth(None);
-        }
-        let (_, offset) = *opened.offset.get(direction);
-        opened.look_at(direction, offset, offset + bytes.len() as u64, self.unconsumed);
-        let place = Place { which: Which::Opened, direction, offset };
-        self.handler.scan(self.flow, self.state, place, bytes, self.cause);
-    }
-
-    fn plaintext_gap(&mut self, direction: Direction, len: Option<u64>) {
-        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
-        if let Some(opened) = self.state.opened.as_deref_mut().filter(|_| self.state.inside == 1) {
-            // Of unknown length: at least something, so that nothing is joined across it.
-            let (_, offset) = *opened.offset.get(direction);
-            opened.look_at(direction, offset, offset.saturating_add(len.unwrap_or(1)), self.unconsumed);
-        }
-    }
-
-    fn plaintext_end(&mut self, direction: Direction) {
-        self.handler.flush_one(self.flow, self.state, (Which::Opened, direction), Flush::End, self.cause);
-    }
-
-    fn enter(&mut self, _: Direction, unconsumed: usize) {
-        self.state.inside += 1;
-        self.unconsumed = unconsumed;
-    }
-
-    fn leave(&mut self) {
-        self.state.inside = self.state.inside.saturating_sub(1);
-    }
-
-    fn confirmed(&mut self, app_proto: AppProto) {
-        if self.state.app_proto.is_none() {
-            match app_proto {
-                AppProto::Nmf => self.handler.counters.nmf_flows += 1,
-                AppProto::Tls => self.handler.counters.tls_flows += 1,
-                AppProto::Tds => self.handler.counters.tds_flows += 1,
-                AppProto::Pgsql => self.handler.counters.pgsql_flows += 1,
-                AppProto::Veeam | AppProto::Echo => {}
-            }
-        }
-        self.state.app_proto = Some(app_proto);
-    }
-
-    fn in_sync(&mut self, _: AppProto, direction: Direction, in_sync: bool) {
-        self.state.in_sync(direction, in_sync);
-    }
+pub(super) struct Place {
+    pub which: Which,
+    pub direction: Direction,
+    pub offset: u64,
 }

@@ -9,6 +9,7 @@
 mod clock;
 pub mod collector;
 mod event;
+mod flow_sink;
 mod flow_state;
 mod handler;
 pub mod reader;

@@ -54,6 +54,12 @@ pub fn amend(finding: &mut Finding, object: &'static str, change: impl FnOnce(&m
     finding.context.set(object, fields);
 }
 
+/// A finding on what a request carried: with who sent it.
+pub fn carried(mut finding: Finding, request: &Request<'_>) -> Finding {
+    finding.context.set(object(request), session(request));
+    finding
+}
+
 /// The command that a condition runs.
 pub fn set_command(fields: &mut Fields, hit: &Hit, max: usize) {
     fields.set_some("command", hit.command.as_deref().map(|command| shown(command, max)));

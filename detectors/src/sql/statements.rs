@@ -90,8 +90,9 @@ impl Statements {
             if let Some(database) = &reading.database {
                 self.used = Some((request.tx_id(), database.clone()));
             }
-            offer(&reading.hits, Direction::ToServer, Some(request.tx_id()), out);
-            let findings = findings(context, request, &reading);
+            let mut findings = findings(context, request, &reading);
+            let of_content = offer(context, &reading.hits, Direction::ToServer, Some(request.tx_id()), out);
+            findings.extend(of_content.into_iter().map(|finding| evidence::carried(finding, request)));
             if part.prepares {
                 let room = MAX_DORMANT.saturating_sub(self.dormant.len());
                 self.dormant.extend(findings.into_iter().take(room));

@@ -4,6 +4,7 @@
 //! says is never taken for a request. What is only inferred says so.
 
 pub mod command;
+mod content;
 pub mod credential_dump;
 pub mod credential_lookup;
 pub mod credentials_returned;
@@ -36,7 +37,7 @@ fn names(call: &Call, method: &str) -> bool {
 
 /// Whether a call carries SQL.
 fn carries_sql(call: &Call) -> bool {
-    call.sql.is_some() || call.spec.as_ref().is_some_and(|spec| spec.kind == "DbGetDataTableRemoteInvokeSpec")
+    call.sql.is_some() || call.sql_hidden || call.spec.as_ref().is_some_and(|spec| spec.kind == "DbGetDataTableRemoteInvokeSpec")
 }
 
 /// Whether a reply returns something: no fault, a value, and not a list of credentials that was read to its end without

@@ -9,6 +9,7 @@ use backstop_protocols::{Anomaly, Transaction};
 use backstop_types::{Direction, Fields};
 
 use super::command::Command;
+use super::content::Held;
 use super::watch::{self, Cause, Technique, Watch};
 use crate::content::sql;
 use crate::finding::Stage;
@@ -37,12 +38,18 @@ pub static META: Meta = Meta {
 /// A detector for a new flow: of this and of 9401005.
 #[must_use]
 pub fn detector() -> Box<dyn Detector> {
-    Box::new(SqlCalls { sql: Watch::new(Sql::default()), command: Watch::new(Command::default()), harmless: VecDeque::new() })
+    Box::new(SqlCalls {
+        sql: Watch::new(Sql::default()),
+        command: Watch::new(Command::default()),
+        content: Held::default(),
+        harmless: VecDeque::new(),
+    })
 }
 
 struct SqlCalls {
     sql: Watch<Sql>,
     command: Watch<Command>,
+    content: Held,
     harmless: VecDeque<u128>,
 }
 
@@ -83,12 +90,15 @@ impl Detector for SqlCalls {
         {
             let reading = self.read(of.call);
             self.sql.technique.runs_commands = !reading.hits.is_empty();
-            self.sql.technique.complete = reading.complete;
-            sql::offer(&reading.hits, Direction::ToServer, transaction.tx_id(), out);
+            // Behind padding there is something that was not seen.
+            self.sql.technique.complete = reading.complete && !of.call.sql_hidden;
+            let findings = sql::offer(context, &reading.hits, Direction::ToServer, transaction.tx_id(), out);
+            self.content.hold(context, of.tx_id, findings, out);
             self.command.technique.hits = reading.hits;
         }
         self.sql.on_transaction(context, transaction, out);
         self.command.on_transaction(context, transaction, out);
+        self.content.on_transaction(transaction, out);
     }
 
     fn on_anomaly(&mut self, context: &Context<'_>, anomaly: &Anomaly, out: &mut Findings) {
@@ -99,15 +109,17 @@ impl Detector for SqlCalls {
     fn on_tick(&mut self, context: &Context<'_>, out: &mut Findings) {
         self.sql.on_tick(context, out);
         self.command.on_tick(context, out);
+        self.content.on_tick(context.now, out);
     }
 
     fn wants_tick(&self) -> bool {
-        self.sql.wants_tick() || self.command.wants_tick()
+        self.sql.wants_tick() || self.command.wants_tick() || self.content.wants_tick()
     }
 
     fn on_flow_end(&mut self, context: &Context<'_>, out: &mut Findings) {
         self.sql.on_flow_end(context, out);
         self.command.on_flow_end(context, out);
+        self.content.on_flow_end(out);
     }
 }
 

@@ -28,6 +28,8 @@ pub const HEADER_LIMIT: &str = "nmf_header_limit";
 pub const AMBIGUOUS_REQUEST: &str = "nmf_ambiguous_request";
 /// A request of Veeam's contract that reaches a cap before its arguments, or with something else than its arguments.
 pub const ARGUMENTS_HIDDEN: &str = "nmf_arguments_hidden";
+/// A request of Veeam's contract whose SQL reaches a cap with nothing but blanks and comments: the statement is behind them.
+pub const SQL_HIDDEN: &str = "nmf_sql_hidden";
 /// A request of which a cap of ours left something out.
 pub const REQUEST_CUT: &str = "nmf_request_cut";
 
@@ -49,6 +51,7 @@ pub fn is_violation(name: &str) -> bool {
             | HEADER_LIMIT
             | AMBIGUOUS_REQUEST
             | ARGUMENTS_HIDDEN
+            | SQL_HIDDEN
             | DICTIONARY_LIMIT
     )
 }

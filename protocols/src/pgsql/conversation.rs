@@ -1,5 +1,6 @@
 //! Messages to meaning: what each one does to the session, the requests and the statements.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use backstop_types::Direction;
@@ -15,6 +16,7 @@ use super::statement::{Portal, Prepared, Statement};
 use super::transaction::Kind;
 use crate::contract::{Content, Limits, Sink};
 use crate::cursor::Cursor;
+use crate::sql;
 
 /// Bytes of COPY data from the client that are offered to the scanner.
 const COPY_HEAD: usize = 16 * 1024;
@@ -90,6 +92,11 @@ impl Conversation {
 
     pub fn held(&self) -> usize {
         self.exchanges.held() + self.prepared.held() + self.copy_head.bytes.capacity()
+    }
+
+    /// Bytes of a message that are read.
+    pub const fn max_message(&self) -> usize {
+        self.max_message
     }
 
     /// How much of a message is read; the rest is passed over.
@@ -186,7 +193,8 @@ impl Conversation {
             b'Q' => {
                 let (text, ends) = frontend::query(message.body);
                 well_formed = ends;
-                let lossy = String::from_utf8_lossy(text);
+                let relieved = relieved(text, self.max_text);
+                let lossy = String::from_utf8_lossy(&relieved);
                 let shown = head(&lossy, self.max_text);
                 let text_cut = !message.is_whole() || shown.len() < lossy.len();
                 let asked = Asked { text: Some(shown), text_cut, ..Asked::plain(Step::Query, Kind::SimpleQuery) };
@@ -275,7 +283,8 @@ impl Conversation {
 
     fn parse(&mut self, parse: frontend::Parse<'_>, message: Message<'_>, out: &mut dyn Sink) -> Option<&'static str> {
         offer(parse.text, &["pgsql.query"], message.direction, None, out);
-        let lossy = String::from_utf8_lossy(parse.text);
+        let relieved = relieved(parse.text, self.max_text);
+        let lossy = String::from_utf8_lossy(&relieved);
         let shown = head(&lossy, self.max_text);
         let statement = Statement { text: Arc::from(shown), cut: !message.is_whole() || shown.len() < lossy.len() };
         let kept = self.exchanges.parse(&statement, &self.session, out);
@@ -316,6 +325,11 @@ impl Conversation {
         }
         self.copy_head.bytes = Vec::new();
     }
+}
+
+/// A text above its cap without its padding.
+fn relieved(text: &[u8], max: usize) -> Cow<'_, [u8]> {
+    if text.len() > max { Cow::Owned(sql::squeeze(text, sql::Dialect::Postgres)) } else { Cow::Borrowed(text) }
 }
 
 /// A whole message that does not fit its format.

@@ -13,7 +13,7 @@
 //! from the client is offered to the scanner. Passwords, proofs and cancel keys are passed over unread.
 //!
 //! A gap inside a message keeps the place; behind a longer one the next message beyond doubt is looked for. Messages of the
-//! client above `Limits::max_message` give their head.
+//! client above `Limits::max_message` give their head; of statements padding does not count.
 //! Known limits: version 2 is not read; parameters in binary format are texts only if they read as texts; with a client that
 //! sends its next request before the reply, a gap of the server may give a reply to the wrong one of these.
 
@@ -22,6 +22,7 @@ mod backend;
 mod conversation;
 mod exchange;
 mod frontend;
+mod long;
 mod message;
 mod parser;
 mod queue;

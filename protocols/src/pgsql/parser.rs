@@ -4,6 +4,7 @@ use backstop_types::{Direction, PerDirection};
 
 use super::anomaly;
 use super::conversation::{Asking, Conversation, Message};
+use super::long::Long;
 use super::message::{Code, HEADER, Header, HeaderError, STARTUP_HEADER, Side, header, startup_header};
 use super::resync::{self, Search};
 use super::session::Encryption;
@@ -55,6 +56,8 @@ pub struct PgsqlParser {
     /// Bytes are missing, or the middle of a session was picked up: what does not fit is nobody's violation.
     unsure: bool,
     confirmed: bool,
+    /// A statement of the client that is longer than the cap.
+    long: Option<Long>,
 }
 
 impl PgsqlParser {
@@ -65,6 +68,7 @@ impl PgsqlParser {
             conversation: Conversation::new(limits),
             unsure: false,
             confirmed: false,
+            long: None,
         }
     }
 
@@ -75,6 +79,11 @@ impl PgsqlParser {
     fn step(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Step, ParseError> {
         if !self.lanes.to_server.begun && !self.lanes.to_client.begun {
             self.choose_roles(direction, bytes);
+        }
+        if direction == self.client
+            && let Some(long) = self.long.take()
+        {
+            return Ok(self.long_bytes(long, direction, bytes, out));
         }
         let lane = self.lanes.get_mut(direction);
         let begins = !std::mem::replace(&mut lane.begun, true);
@@ -210,6 +219,10 @@ impl PgsqlParser {
             Err(HeaderError::BadLength) => return self.violation(direction, anomaly::BAD_LENGTH, out),
         };
         let wanted = self.conversation.wanted(side, header);
+        if wanted < header.len && side == Side::Frontend && Long::is_statement(header.kind) {
+            self.long = Some(Long::new(header));
+            return Ok(Step::Used(HEADER));
+        }
         let Some(body) = bytes.get(HEADER..HEADER + wanted) else { return Ok(Step::Need(HEADER + wanted)) };
         self.typed(direction, header, body, out);
         if wanted < header.len && side == Side::Frontend && Conversation::is_cut(header.kind) {
@@ -219,6 +232,24 @@ impl PgsqlParser {
         let (used, len) = (HEADER + wanted, header.len - wanted);
         // What is here already is passed over here.
         Ok(if bytes.len() - used >= len { Step::Used(used + len) } else { Step::Skip { used, len } })
+    }
+
+    fn long_bytes(&mut self, mut long: Long, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Step {
+        let used = long.take(bytes, self.conversation.max_message());
+        if long.left == 0 {
+            long.squeeze();
+            self.typed(direction, long.header(), &long.bytes, out);
+            return Step::Used(used);
+        }
+        if used == bytes.len() {
+            self.long = Some(long);
+            return Step::Used(used);
+        }
+        self.typed(direction, long.header(), &long.bytes, out);
+        self.tell(direction, Some(anomaly::REQUEST_CUT), out);
+        self.leave_undecoded(direction, out);
+        let len = long.left;
+        if bytes.len() - used >= len { Step::Used(used + len) } else { Step::Skip { used, len } }
     }
 
     fn typed(&mut self, direction: Direction, header: Header, body: &[u8], out: &mut dyn Sink) {
@@ -258,6 +289,12 @@ impl PgsqlParser {
     /// The head of a message whose rest is missing. How many bytes of it are.
     fn partial(&mut self, direction: Direction, left: &[u8], out: &mut dyn Sink) -> Option<u64> {
         let side = self.side(direction);
+        if side == Side::Frontend
+            && let Some(long) = self.long.take()
+        {
+            self.typed(direction, long.header(), &long.bytes, out);
+            return Some(long.left as u64);
+        }
         let (used, len) = match self.lanes.get(direction).phase {
             Phase::Messages if side == Side::Frontend || !self.conversation.exchanges.awaits_encryption() => {
                 let header = header(side, left).ok()?;
@@ -364,6 +401,6 @@ impl Parser for PgsqlParser {
     }
 
     fn held(&self) -> usize {
-        self.conversation.held()
+        self.conversation.held() + self.long.as_ref().map_or(0, |long| long.bytes.capacity())
     }
 }

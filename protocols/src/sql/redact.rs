@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::blanks::{Gaps, is_blank};
 use super::literals::closing;
 
 /// Words behind which a secret stands. As a part of a longer name they count, too (`@rmtpassword`, `new_passwd`).
@@ -28,22 +29,38 @@ pub fn is_secret_name(name: &str) -> bool {
 }
 
 /// The statement without secrets: what follows a name like `password` is masked where it is a literal (`'…'`, `N'…'`, `E'…'`,
-/// `$$…$$`), or anything behind `=`. Rather too much than too little. Linear in the text.
+/// `U&'…'`, `$$…$$`), or anything behind `=`. Comments and blanks may stand anywhere between. Rather too much than too little.
+/// Linear in the text.
 #[must_use]
 pub fn redact(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
+    let mut reader = Reader { text, bytes, gaps: Gaps::new(text), passed: Vec::new() };
     let mut out = String::new();
     let mut copied = 0;
     let mut at = 0;
     while let Some((behind, argument)) = find(bytes, at) {
         at = behind;
-        let (secrets, end) = match argument {
-            None => secret(bytes, at).map_or((Vec::new(), at), |(start, end)| (vec![(start, end)], end)),
-            Some(argument) => arguments(bytes, at, argument),
+        reader.passed.clear();
+        let (mut secrets, end) = match argument {
+            None => reader.secret(at).unwrap_or((Vec::new(), at)),
+            Some(argument) => reader.arguments(at, argument),
         };
+        if end > at {
+            // A comment that is not read for itself.
+            secrets.extend(reader.passed.iter().filter(|(start, end)| {
+                let comment = bytes.get(..*end).unwrap_or_default();
+                find(comment, *start).is_some()
+            }));
+            secrets.sort_unstable();
+        }
         for (start, end) in secrets {
-            out.push_str(text.get(copied..start).unwrap_or_default());
-            out.push_str(MASK);
+            if end <= copied {
+                continue;
+            }
+            if start >= copied {
+                out.push_str(text.get(copied..start).unwrap_or_default());
+                out.push_str(MASK);
+            }
             copied = end;
         }
         at = end;
@@ -74,17 +91,14 @@ fn find(bytes: &[u8], from: usize) -> Option<(usize, Option<usize>)> {
     })
 }
 
-fn blanks(bytes: &[u8], at: usize) -> usize {
-    let rest = bytes.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
-}
-
 /// A quoted literal, with or without a prefix: where its inside begins and ends.
 fn literal(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     let byte = |at: usize| bytes.get(at).copied();
     let escapes = matches!(byte(at), Some(b'e' | b'E'));
     if matches!(byte(at), Some(b'e' | b'E' | b'n' | b'N')) && byte(at + 1) == Some(b'\'') {
         at += 1;
+    } else if matches!(byte(at), Some(b'u' | b'U')) && byte(at + 1) == Some(b'&') && byte(at + 2) == Some(b'\'') {
+        at += 2;
     }
     let quote = byte(at).filter(|&byte| matches!(byte, b'\'' | b'"'))?;
     // Inside another literal the quotes are doubled.
@@ -92,85 +106,125 @@ fn literal(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     Some((start, closing(bytes, start, quote, escapes).0))
 }
 
-/// Where the secret behind a name begins and ends. Both are places between characters.
-fn secret(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
-    let byte = |at: usize| bytes.get(at).copied();
-    let mut at = from;
-    // The end of a quoted name.
-    if matches!(byte(at), Some(b'"' | b']')) {
-        at += 1;
-    }
-    at = blanks(bytes, at);
-    let assigned = byte(at) == Some(b'=');
-    if assigned {
-        at = blanks(bytes, at + 1);
-    } else if byte(at) == Some(b'"') {
-        // A name, as no text in double quotes stands behind the bare word.
-        return None;
-    }
-    if let Some(found) = literal(bytes, at) {
-        return Some(found);
-    }
-    match byte(at)? {
-        b'$' => {
-            let name = bytes.get(at + 1..)?;
-            let tag = name.iter().take(64).position(|&byte| byte == b'$')?;
-            if !name.iter().take(tag).all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-                return None;
-            }
-            let start = at + tag + 2;
-            let delimiter = bytes.get(at..start)?;
-            let len = bytes.get(start..)?.windows(delimiter.len()).position(|window| window == delimiter);
-            Some((start, len.map_or(bytes.len(), |len| start + len)))
-        }
-        // A parameter or variable is no secret.
-        b'@' => None,
-        _ if assigned => {
-            let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"' | b';' | b')' | b',');
-            let end = bytes.get(at..)?.iter().position(ends).map_or(bytes.len(), |len| at + len);
-            (end > at).then_some((at, end))
-        }
-        _ => None,
-    }
+/// Between characters, from and to.
+type Range = (usize, usize);
+
+struct Reader<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    gaps: Gaps<'a>,
+    /// Blanks and comments that were passed over.
+    passed: Vec<Range>,
 }
 
-/// The literals among the arguments of a procedure, from the `first`th on or behind a name of a secret, and where they end.
-fn arguments(bytes: &[u8], from: usize, first: usize) -> (Vec<(usize, usize)>, usize) {
-    let byte = |at: usize| bytes.get(at).copied();
-    let mut found = Vec::new();
-    let mut at = from;
-    // The end of a quoted name.
-    if matches!(byte(at), Some(b'"' | b']')) {
-        at += 1;
+impl Reader<'_> {
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.bytes.get(at).copied()
     }
-    for number in 0..MAX_ARGUMENTS {
-        at = blanks(bytes, at);
-        let name = bytes.get(at..).unwrap_or_default();
-        let len =
-            name.iter().take_while(|byte| matches!(byte, b'@' | b'_' | b'$' | b'#') || byte.is_ascii_alphanumeric()).count();
-        let mut wanted = number >= first;
-        let behind = blanks(bytes, at + len);
-        if byte(at) == Some(b'@') && byte(behind) == Some(b'=') {
-            let name = String::from_utf8_lossy(name.get(..len).unwrap_or_default());
-            wanted = is_secret_name(&name) || matches!(name.to_ascii_lowercase().as_str(), "@old" | "@new");
-            at = blanks(bytes, behind + 1);
+
+    fn gap(&mut self, from: usize) -> usize {
+        let behind = self.gaps.behind(from);
+        if behind > from {
+            self.passed.push((from, behind));
         }
-        match literal(bytes, at) {
-            Some((start, end)) => {
-                if wanted {
-                    found.push((start, end));
-                }
-                at = (end + 1).min(bytes.len());
+        behind
+    }
+
+    /// Behind a name, with the end of a quoted one.
+    fn name_end(&mut self, from: usize) -> usize {
+        let quoted = matches!(self.byte(from), Some(b'"' | b']'));
+        self.gap(from + usize::from(quoted))
+    }
+
+    /// Where the secrets behind a name are, and where they end.
+    fn secret(&mut self, from: usize) -> Option<(Vec<Range>, usize)> {
+        let at = self.name_end(from);
+        if self.byte(at) != Some(b'=') {
+            // In double quotes it is a name, as no text in them stands behind the bare word.
+            let found = if self.byte(at) == Some(b'"') { None } else { self.text_at(at) }?;
+            return Some((vec![found], found.1));
+        }
+        let value = self.gap(at + 1);
+        let found = match self.byte(value) {
+            // A parameter or variable is no secret.
+            None | Some(b'@') => None,
+            Some(b'$') => self.text_at(value),
+            Some(_) => self.text_at(value).or_else(|| self.word(value, self.bytes.len())),
+        };
+        let blanks = self.text.get(at + 1..value).unwrap_or_default();
+        let comments = blanks.trim_start_matches(is_blank);
+        if comments.is_empty() {
+            return found.map(|found| (vec![found], found.1));
+        }
+        // Inside a connection string nothing is a comment: what looks like one may be the secret.
+        let word = self.word(value - comments.len(), value).filter(|&(start, end)| !self.is_comment(start, end));
+        let end = found.or(word).map_or(value, |(_, end)| end);
+        Some((word.into_iter().chain(found).collect(), end))
+    }
+
+    /// A comment, or the mark that begins one.
+    fn is_comment(&self, start: usize, end: usize) -> bool {
+        let word = self.text.get(start..end).unwrap_or_default();
+        matches!(word, "/*" | "--") || (word.starts_with("/*") && word.ends_with("*/"))
+    }
+
+    /// A value without quotes, up to a place.
+    fn word(&self, at: usize, max: usize) -> Option<Range> {
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'\'' | b'"' | b';' | b')' | b',');
+        let end = self.bytes.get(at..max)?.iter().position(ends).map_or(max, |len| at + len);
+        (end > at).then_some((at, end))
+    }
+
+    /// A literal: between quotes, or between tags with dollars.
+    fn text_at(&self, at: usize) -> Option<Range> {
+        if self.byte(at) != Some(b'$') {
+            return literal(self.bytes, at);
+        }
+        let name = self.bytes.get(at + 1..)?;
+        let tag = name.iter().take(64).position(|&byte| byte == b'$')?;
+        if !name.iter().take(tag).all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return None;
+        }
+        let start = at + tag + 2;
+        let delimiter = self.bytes.get(at..start)?;
+        let len = self.bytes.get(start..)?.windows(delimiter.len()).position(|window| window == delimiter);
+        Some((start, len.map_or(self.bytes.len(), |len| start + len)))
+    }
+
+    /// The literals among the arguments of a procedure, from the `first`th on or behind a name of a secret, and where they end.
+    fn arguments(&mut self, from: usize, first: usize) -> (Vec<Range>, usize) {
+        let mut found = Vec::new();
+        let mut at = self.name_end(from);
+        for number in 0..MAX_ARGUMENTS {
+            at = self.gap(at);
+            let name = self.bytes.get(at..).unwrap_or_default();
+            let len =
+                name.iter().take_while(|byte| matches!(byte, b'@' | b'_' | b'$' | b'#') || byte.is_ascii_alphanumeric()).count();
+            let name = name.get(..len).unwrap_or_default();
+            let mut wanted = number >= first;
+            let behind = self.gap(at + len);
+            if name.first() == Some(&b'@') && self.byte(behind) == Some(b'=') {
+                let name = String::from_utf8_lossy(name);
+                wanted = is_secret_name(&name) || matches!(name.to_ascii_lowercase().as_str(), "@old" | "@new");
+                at = self.gap(behind + 1);
             }
-            None => at = behind.max(at),
+            match literal(self.bytes, at) {
+                Some((start, end)) => {
+                    if wanted {
+                        found.push((start, end));
+                    }
+                    at = (end + 1).min(self.bytes.len());
+                }
+                None => at = behind.max(at),
+            }
+            at = self.gap(at);
+            if self.byte(at) != Some(b',') {
+                break;
+            }
+            at += 1;
         }
-        at = blanks(bytes, at);
-        if byte(at) != Some(b',') {
-            break;
-        }
-        at += 1;
+        (found, at)
     }
-    (found, at)
 }
 
 #[cfg(test)]
@@ -196,6 +250,35 @@ mod tests {
             ("OPENROWSET('SQLNCLI','Server=a;UID=sa;PWD=x y;','q')", "OPENROWSET('SQLNCLI','Server=a;UID=sa;PWD=*** y;','q')"),
             ("CREATE CREDENTIAL c WITH IDENTITY='u', SECRET='x'", "CREATE CREDENTIAL c WITH IDENTITY='u', SECRET='***'"),
             ("EXEC sp_addlogin 'bob', N'x', 'master'; SELECT 'a'", "EXEC sp_addlogin 'bob', N'***', '***'; SELECT 'a'"),
+            // Comments, of lines too and inside each other, and blanks of all kinds.
+            ("CREATE LOGIN b WITH PASSWORD = /* x */ 'y'", "CREATE LOGIN b WITH PASSWORD = /* x */ '***'"),
+            ("CREATE LOGIN b WITH PASSWORD/*x*/=/*x*/'y'", "CREATE LOGIN b WITH PASSWORD/*x*/=/*x*/'***'"),
+            ("ALTER LOGIN b WITH PASSWORD = /* x /* ' */ ' */ N'y'", "ALTER LOGIN b WITH PASSWORD = /* x /* ' */ ' */ N'***'"),
+            ("ALTER LOGIN b WITH PASSWORD -- x\r\n = -- 'x'\n\n'y'", "ALTER LOGIN b WITH PASSWORD -- x\r\n = -- 'x'\n\n'***'"),
+            ("ALTER LOGIN b WITH PASSWORD\u{a0}=\u{b}\u{3000}'y'", "ALTER LOGIN b WITH PASSWORD\u{a0}=\u{b}\u{3000}'***'"),
+            ("ALTER LOGIN b WITH PASSWORD = /**/ 0x0200AB HASHED", "ALTER LOGIN b WITH PASSWORD = /**/ *** HASHED"),
+            ("UPDATE c SET [password] /* x */ = /* y */ N'z'", "UPDATE c SET [password] /* x */ = /* y */ N'***'"),
+            ("ALTER ROLE a PASSWORD /* x */ 'b' -- c", "ALTER ROLE a PASSWORD /* x */ '***' -- c"),
+            ("ALTER ROLE a PASSWORD -- x\n $q$b$q$", "ALTER ROLE a PASSWORD -- x\n $q$***$q$"),
+            ("ALTER ROLE a PASSWORD U&'\\0062'", "ALTER ROLE a PASSWORD U&'***'"),
+            (
+                "CREATE CREDENTIAL c WITH IDENTITY='u', SECRET /* */ = /* */ 'x'",
+                "CREATE CREDENTIAL c WITH IDENTITY='u', SECRET /* */ = /* */ '***'",
+            ),
+            (
+                "EXEC sp_addlogin /* a */ 'bob' /* b */, -- c, 'd'\n N'x'",
+                "EXEC sp_addlogin /* a */ 'bob' /* b */, -- c, 'd'\n N'***'",
+            ),
+            (
+                "EXEC sp_addlinkedsrvlogin @rmtuser/**/=/**/'u', /**/ @rmtpassword /* a */ = /* b */ 'x'",
+                "EXEC sp_addlinkedsrvlogin @rmtuser/**/=/**/'u', /**/ @rmtpassword /* a */ = /* b */ '***'",
+            ),
+            // A comment with a secret of its own.
+            ("ALTER LOGIN b WITH PASSWORD = /* PASSWORD = 'old' */ 'y'", "ALTER LOGIN b WITH PASSWORD =***'***'"),
+            ("EXEC sp_addlogin 'bob', /* pwd='old' */ 'x'", "EXEC sp_addlogin 'bob',***'***'"),
+            // In a connection string it is the secret itself.
+            ("OPENROWSET('a','UID=sa;PWD=/*x;','q') /* */", "OPENROWSET('a','UID=sa;PWD=***;','q') /* */"),
+            ("OPENROWSET('a','UID=sa;PWD=--x;','q')\n", "OPENROWSET('a','UID=sa;PWD=***;','q')\n"),
             ("exec [sp_password] NULL, 'x', 'bob'", "exec [sp_password] NULL, '***', '***'"),
             (
                 "EXEC sp_addlinkedsrvlogin @rmtsrvname='s', @rmtuser='u', @rmtpassword = 'x'",
@@ -215,6 +298,14 @@ mod tests {
             "UPDATE c SET password = @p WHERE name = 'x'",
             "ALTER ROLE x PASSWORD NULL",
             "EXEC sp_addlogin @a, @b",
+            "EXEC sp_addlogin /* 'x' */ @a, -- 'y'\n @b /* 'z' */",
+            "UPDATE c SET password = /* x */ @p WHERE name = 'x'",
+            "UPDATE c SET password=/*x*/@p WHERE name = 'x'",
+            "UPDATE c SET password /* x */ = -- y\n $1 WHERE name = $2",
+            "SELECT password /* x */ FROM c WHERE name = 'x'",
+            "SELECT password -- = 'x'\n FROM c -- 'y'",
+            "SELECT a FROM b /* password */ WHERE c = 'x' -- password\n AND d = 'y'",
+            "SELECT 1 - 2 / 3 * 4",
             "password",
             "",
         ] {
@@ -226,11 +317,45 @@ mod tests {
     #[test]
     fn texts_made_to_be_slow_are_not() {
         let start = std::time::Instant::now();
-        for unit in
-            ["password", "password ", "password$a$ ", "password='", "password=", "sp_addlogin", "sp_password'a',", "pwd\"", "s"]
-        {
+        let units = [
+            "password",
+            "password ",
+            "password$a$ ",
+            "password='",
+            "password=",
+            "sp_addlogin",
+            "sp_password'a',",
+            "pwd\"",
+            "s",
+            "pwd/*",
+            "pwd=/*",
+            "pwd= /* ",
+            "pwd--",
+            "pwd=--",
+            "pwd=@",
+            "pwd=/**/@",
+            "pwd=/*x*/",
+            "pwd--\n",
+            "pwd/**/",
+            "sp_password/*",
+            "sp_password--",
+            "sp_password /* ",
+            "sp_password@a/*",
+            "*/",
+            "--\n",
+        ];
+        for unit in units {
             let text = unit.repeat(400_000 / unit.len());
-            assert!(redact(&text).len() <= 2 * text.len());
+            for end in [
+                "",
+                "\n",
+                &"*/".repeat(100_000),
+                &format!("\n{}@", "--\n".repeat(100_000)),
+                &format!("\n{}@", " ".repeat(400_000)),
+            ] {
+                let text = format!("{text}{end}");
+                assert!(redact(&text).len() <= 2 * text.len());
+            }
         }
         assert!(start.elapsed() < std::time::Duration::from_secs(20));
     }

@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::exchange::{Decoded, Exchanges};
 use super::packet::{self, HEADER, Header};
 use super::request::{self, Kind};
-use super::squeeze::squeeze;
+use super::squeeze::{squeeze, squeeze_calls};
 use super::tokens::{Fault, Walker};
 use super::{anomaly, login, rpc};
 use crate::contract::Sink;
@@ -279,12 +279,16 @@ impl Channel {
                     gathered.bytes.extend_from_slice(taken);
                     conn.held += taken.len();
                     left = more;
-                    if left.is_empty() || gathered.kind != packet::SQL_BATCH {
+                    if left.is_empty() {
                         break;
                     }
                     // Padding does not count. Where it is little, the pass over it is the last one.
                     let from = gathered.bytes.len() - request::split_headers(&gathered.bytes).0.len();
-                    let freed = squeeze(&mut gathered.bytes, from);
+                    let freed = match gathered.kind {
+                        packet::SQL_BATCH => squeeze(&mut gathered.bytes, from),
+                        packet::RPC => squeeze_calls(&mut gathered.bytes, from, conn.dialect().0),
+                        _ => 0,
+                    };
                     conn.held = conn.held.saturating_sub(freed);
                     if freed < most / 8 || freed == 0 {
                         break;
@@ -391,7 +395,13 @@ impl Channel {
                 (Kind::Batch, vec![statement], true)
             }
             packet::RPC => {
-                let calls = rpc::parse(rest, conn.dialect().0, conn.limits.max_text);
+                let (dialect, max_text) = (conn.dialect().0, conn.limits.max_text);
+                let mut calls = rpc::parse(rest, dialect, max_text);
+                if calls.has_cut_text() || gathered.total > gathered.bytes.len() as u64 {
+                    let mut rest = rest.to_vec();
+                    squeeze_calls(&mut rest, 0, dialect);
+                    calls = rpc::parse(&rest, dialect, max_text);
+                }
                 truncated |= calls.cut || !calls.whole;
                 (Kind::Rpc, calls.statements, calls.whole)
             }

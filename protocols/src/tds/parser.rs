@@ -391,6 +391,11 @@ impl TdsParser {
         for session in self.sessions.values_mut() {
             session.close(&mut self.conn, direction, out);
         }
+        // Should something come nevertheless, nothing is known of its place: not the header of a packet, but to be searched.
+        let lane = self.lanes.get_mut(direction);
+        if lane.frame != Frame::Boundary {
+            lane.frame = Frame::Lost;
+        }
         if self.lanes.to_server.closed && self.lanes.to_client.closed {
             self.conn.tell_session(out);
         }

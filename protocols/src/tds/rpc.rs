@@ -71,6 +71,15 @@ pub struct Calls {
     pub cut: bool,
 }
 
+impl Calls {
+    /// Of a text that is run, a cap took the end.
+    pub fn has_cut_text(&self) -> bool {
+        let runs_sql = |statement: &&Statement| statement.procedure_id.and_then(text_parameter).is_some();
+        let parameters = self.statements.iter().filter(runs_sql).flat_map(|statement| &statement.parameters);
+        parameters.into_iter().any(|parameter| matches!(parameter.value, Value::Text { whole: false, .. }))
+    }
+}
+
 /// Reads the calls of a message without its headers.
 pub fn parse(bytes: &[u8], dialect: Dialect, max_text: usize) -> Calls {
     let (mut calls, mut cursor) = (Calls::default(), Cursor::new(bytes));
@@ -96,6 +105,20 @@ pub fn parse(bytes: &[u8], dialect: Dialect, max_text: usize) -> Calls {
 
 /// One call, up to the flag that ends it.
 fn call(cursor: &mut Cursor<'_>, dialect: Dialect, max_text: usize, statement: &mut Statement) -> Result<(), Bad> {
+    procedure(cursor, statement)?;
+    while has_parameter(cursor, dialect)? {
+        let parameter = parameter(cursor, dialect, max_text)?;
+        if statement.parameters.len() < MAX_PARAMETERS {
+            statement.parameters.push(parameter);
+        } else {
+            statement.truncated = true;
+        }
+    }
+    Ok(())
+}
+
+/// What is called.
+fn procedure(cursor: &mut Cursor<'_>, statement: &mut Statement) -> Result<(), Bad> {
     match usize::from(cursor.u16_le()?) {
         0xffff => {
             let id = cursor.u16_le()?;
@@ -111,19 +134,17 @@ fn call(cursor: &mut Cursor<'_>, dialect: Dialect, max_text: usize, statement: &
         _ => return Err(Bad::Malformed),
     }
     cursor.u16_le()?;
-    while let Some(next) = cursor.peek() {
-        if next >= 0xfe || (next == 0x80 && !dialect.wide) {
-            cursor.u8()?;
-            break;
-        }
-        let parameter = parameter(cursor, dialect, max_text)?;
-        if statement.parameters.len() < MAX_PARAMETERS {
-            statement.parameters.push(parameter);
-        } else {
-            statement.truncated = true;
-        }
-    }
     Ok(())
+}
+
+/// Another parameter follows; else the flag that ends a call is read, or all is.
+fn has_parameter(cursor: &mut Cursor<'_>, dialect: Dialect) -> Result<bool, Bad> {
+    let Some(next) = cursor.peek() else { return Ok(false) };
+    if next >= 0xfe || (next == 0x80 && !dialect.wide) {
+        cursor.u8()?;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// The number of a procedure that was called by name, in whatever schema.
@@ -143,7 +164,13 @@ fn parameter(cursor: &mut Cursor<'_>, dialect: Dialect, max_text: usize) -> Resu
         let info = type_info(cursor, dialect, Place::Parameter)?;
         value::read(cursor, &info, max_text)?
     };
-    // fEncrypted: how follows.
+    encryption(cursor, dialect, status)?;
+    let name = (!name.is_empty()).then_some(name);
+    Ok(Parameter { name, type_name: type_name(token), output: status & 0x01 != 0, value })
+}
+
+/// fEncrypted: how follows.
+fn encryption(cursor: &mut Cursor<'_>, dialect: Dialect, status: u8) -> Result<(), Bad> {
     if status & 0x08 != 0 {
         type_info(cursor, dialect, Place::Parameter)?;
         if cursor.u8()? == 0 {
@@ -151,8 +178,48 @@ fn parameter(cursor: &mut Cursor<'_>, dialect: Dialect, max_text: usize) -> Resu
         }
         cursor.take(1 + 4 + 4 + 4 + 8 + 1)?;
     }
-    let name = (!name.is_empty()).then_some(name);
-    Ok(Parameter { name, type_name: type_name(token), output: status & 0x01 != 0, value })
+    Ok(())
+}
+
+/// Writes the calls of a message, as far as it is there, without the padding in texts of the procedures that run SQL. All else
+/// stays as it is, and what follows reads on.
+pub fn squeeze(calls: &[u8], dialect: Dialect, out: &mut Vec<u8>) {
+    let (mut cursor, mut copied) = (Cursor::new(calls), 0);
+    while !cursor.is_empty() && squeeze_call(calls, &mut cursor, dialect, &mut copied, out).is_ok() {}
+    out.extend_from_slice(calls.get(copied..).unwrap_or_default());
+}
+
+fn squeeze_call(
+    calls: &[u8],
+    cursor: &mut Cursor<'_>,
+    dialect: Dialect,
+    copied: &mut usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Bad> {
+    let mut statement = Statement::default();
+    procedure(cursor, &mut statement)?;
+    let runs_sql = statement.procedure_id.and_then(text_parameter).is_some();
+    while has_parameter(cursor, dialect)? {
+        b_varchar(cursor)?;
+        let status = cursor.u8()?;
+        if cursor.peek() == Some(TVP) {
+            table(cursor, dialect)?;
+        } else {
+            let info = type_info(cursor, dialect, Place::Parameter)?;
+            let squeezer = value::squeezer(&info).filter(|_| runs_sql);
+            if let Some(squeezer) = squeezer {
+                out.extend_from_slice(calls.get(*copied..cursor.position()).unwrap_or_default());
+                *copied = cursor.position();
+                let read = value::squeeze(cursor, &info, squeezer, out);
+                *copied = cursor.position();
+                read?;
+            } else {
+                value::skip(cursor, &info)?;
+            }
+        }
+        encryption(cursor, dialect, status)?;
+    }
+    Ok(())
 }
 
 /// A table as a value (2.2.5.5.5): walked, not kept.

@@ -1,8 +1,8 @@
 //! Values of parameters ([MS-TDS] 2.2.5.5), bounded.
 
 use super::scalar::scalar;
-use super::text;
 use super::types::{Bad, IMAGE, Layout, NTEXT, TEXT, TypeInfo, UDT, VARIANT, XML, fixed_len};
+use super::{squeeze, text};
 use crate::cursor::Cursor;
 
 /// Bytes of a binary value that are kept.
@@ -80,6 +80,73 @@ pub fn skip(cursor: &mut Cursor<'_>, info: &TypeInfo) -> Result<(), Bad> {
         plain(cursor, info)?;
     }
     Ok(())
+}
+
+/// Takes the padding out of a text.
+pub type Squeezer = fn(&[u8]) -> Vec<u8>;
+
+/// What squeezes values of a type: of texts that may be long.
+pub fn squeezer(info: &TypeInfo) -> Option<Squeezer> {
+    match (info.token, info.layout) {
+        (_, Layout::Fixed(_) | Layout::Byte | Layout::Pointer) => None,
+        (0xe7 | 0xef | NTEXT, _) => Some(squeeze::wide),
+        (0xa7 | 0xaf | TEXT, _) => Some(squeeze::narrow),
+        _ => None,
+    }
+}
+
+/// Writes a text as far as it is there, squeezed. Its lengths count what is not there yet.
+///
+/// # Errors
+/// Where it is not all there. What was read of it is written.
+pub fn squeeze(cursor: &mut Cursor<'_>, info: &TypeInfo, squeezer: Squeezer, out: &mut Vec<u8>) -> Result<(), Bad> {
+    if info.layout == Layout::Partial {
+        return squeeze_chunks(cursor, squeezer, out);
+    }
+    let short = info.layout == Layout::Short;
+    let len = if short { u32::from(cursor.u16_le()?) } else { cursor.u32_le()? };
+    let is_null = len == if short { 0xffff } else { u32::MAX };
+    let here = if is_null { 0 } else { cursor.remaining().min(len as usize) };
+    let text = squeezer(cursor.take(here)?);
+    let freed = u32::try_from(here.saturating_sub(text.len())).unwrap_or_default();
+    let left = len.saturating_sub(freed);
+    let bytes = left.to_le_bytes();
+    out.extend_from_slice(bytes.get(..if short { 2 } else { 4 }).unwrap_or_default());
+    out.extend_from_slice(&text);
+    if is_null || here == len as usize { Ok(()) } else { Err(Bad::Short(len as usize)) }
+}
+
+/// All chunks become one.
+fn squeeze_chunks(cursor: &mut Cursor<'_>, squeezer: Squeezer, out: &mut Vec<u8>) -> Result<(), Bad> {
+    /// The length of a text is not known beforehand (2.2.5.2.3).
+    const UNKNOWN: u64 = u64::MAX - 1;
+    let total = cursor.u64_le()?;
+    if total == u64::MAX {
+        out.extend_from_slice(&total.to_le_bytes());
+        return Ok(());
+    }
+    out.extend_from_slice(&UNKNOWN.to_le_bytes());
+    let (mut text, mut missing, mut ends) = (Vec::new(), 0, false);
+    while let Ok(len) = cursor.u32_le() {
+        if len == 0 {
+            ends = true;
+            break;
+        }
+        let here = cursor.remaining().min(len as usize);
+        text.extend_from_slice(cursor.take(here)?);
+        missing = len as usize - here;
+    }
+    let text = squeezer(&text);
+    let len = u32::try_from(text.len() + missing).unwrap_or(u32::MAX);
+    if len > 0 {
+        out.extend_from_slice(&len.to_le_bytes());
+        out.extend_from_slice(&text);
+    }
+    if ends {
+        out.extend_from_slice(&[0; 4]);
+        return Ok(());
+    }
+    Err(Bad::Short(missing))
 }
 
 /// A value in one piece; `None` is NULL.

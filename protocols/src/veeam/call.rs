@@ -8,6 +8,7 @@ use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::nmf::anomaly;
 use crate::registry::AppProto;
 use crate::soap::{Element, Message, xml};
+use crate::sql;
 
 /// The contract that CVE-2023-27532 is about; others of the service have other shapes.
 pub const CONTRACT: &str = "IRemoteInvokeService";
@@ -67,6 +68,7 @@ pub fn decode(tx_id: u64, message: &Message, limits: &Limits, out: &mut dyn Sink
         offer(&["veeam.parameters"], text);
         read_spec(text, limits, &mut call, &mut found, &mut offer);
     }
+    call.sql_hidden = call.truncated && found.sql_hidden;
     for sql in &found.sql {
         out.content(Content {
             bytes: sql.as_bytes(),
@@ -86,6 +88,9 @@ pub fn decode(tx_id: u64, message: &Message, limits: &Limits, out: &mut dyn Sink
     if message.capped && hides_arguments(body) {
         tell(anomaly::ARGUMENTS_HIDDEN);
     }
+    if call.sql_hidden && (message.capped || !message.truncated) {
+        tell(anomaly::SQL_HIDDEN);
+    }
     found.give(&mut call, limits);
     Some(call)
 }
@@ -99,6 +104,8 @@ struct Found {
     ambiguous: bool,
     /// A document type.
     forbidden: bool,
+    /// A text of SQL is nothing but padding.
+    sql_hidden: bool,
 }
 
 impl Found {
@@ -110,6 +117,7 @@ impl Found {
     }
 
     fn sql(&mut self, sql: String) {
+        self.sql_hidden |= !sql.is_empty() && is_padding(&sql);
         if sql.trim().is_empty() || self.sql.contains(&sql) {
             return;
         }
@@ -128,6 +136,15 @@ impl Found {
             call.sql_texts = self.sql;
         }
     }
+}
+
+/// Blanks and comments, and what may be the beginning of one; in either dialect.
+fn is_padding(sql: &str) -> bool {
+    let squeezed = sql::squeeze(sql.as_bytes(), sql::Dialect::TransactSql);
+    let squeezed = String::from_utf8_lossy(&squeezed);
+    let open = squeezed.trim_start();
+    // A comment that does not end is told by the marks that open it.
+    open.is_empty() || open == "-" || open == "--" || open.trim_matches(['/', '*']).is_empty()
 }
 
 /// A request that a cap cut off, but not inside its last argument: what it asks for lies behind something that nobody needs.

@@ -342,3 +342,26 @@ fn what_waits_for_a_reply_is_small() {
     }
     assert!(tracker.kept() <= 256 * 1024, "{}", tracker.kept());
 }
+
+/// SQL behind more padding than is kept is said to be hidden; a long honest text, and padding that is all of it, are not.
+#[test]
+fn sql_behind_padding_is_told_to_be_hidden() {
+    let told = |sql: &str| {
+        let spec = format!("<RemoteInvokeSpec><SqlCommand>{sql}</SqlCommand></RemoteInvokeSpec>");
+        // As much as the caps leave of it.
+        let mut spec = spec.chars().take(Limits::default().max_text).collect::<String>();
+        let cut = spec.len() == Limits::default().max_text;
+        let mut message = invoke("Harmless", &std::mem::take(&mut spec));
+        (message.truncated, message.capped) = (cut, cut);
+        let mut recorder = Recorder::default();
+        let call = call::decode(1, &message, &Limits::default(), &mut recorder).unwrap();
+        (call.sql_hidden, recorder.anomalies())
+    };
+    let hidden = (true, vec![crate::nmf::anomaly::SQL_HIDDEN]);
+    for pad in [" ", "\n", "-- x\n", "/* x */ ", "/* x ", "--", "\u{3000}"] {
+        assert_eq!(told(&format!("{}EXEC xp_cmdshell 'a'", pad.repeat(100_000))), hidden, "{pad:?}");
+    }
+    for sql in ["SELECT 1".to_owned(), format!("SELECT 1{}", ", 1".repeat(100_000)), " ".to_owned(), "-- x".to_owned()] {
+        assert_eq!(told(&sql), (false, vec![]), "{}", sql.get(..10.min(sql.len())).unwrap());
+    }
+}

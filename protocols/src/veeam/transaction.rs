@@ -42,6 +42,8 @@ pub struct Call {
     pub sql: Option<String>,
     /// The texts of several `SqlCommand` elements, each for itself: one may not comment out the next. Empty where there is one.
     pub sql_texts: Vec<String>,
+    /// A cap or a gap cut the SQL where only blanks and comments had come: what it does was not seen.
+    pub sql_hidden: bool,
     /// Something was left out: a cap was reached or bytes are missing.
     pub truncated: bool,
 }

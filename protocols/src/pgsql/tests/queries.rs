@@ -254,3 +254,49 @@ fn a_long_query_gives_its_head() {
     assert_eq!(heard.sync, [(UP, false), (UP, true)]);
     assert_eq!(heard.requests[1].text.as_deref(), Some("SELECT 2"));
 }
+
+#[test]
+fn padding_does_not_count() {
+    let pad = format!("{}/* {} */ -- {}\n", " ".repeat(2_000), "' /* x */ ".repeat(500), "y ".repeat(900));
+    let command = "COPY t FROM PROGRAM 'a  b'";
+    for limits in [Limits { max_message: 1_000, ..Limits::default() }, Limits { max_text: 600, ..Limits::default() }] {
+        let padded = format!("SELECT 1;{pad}{pad}{command}");
+        let run = [parse("a", &padded), bind("", "a", 0, &[]), execute(""), sync()].concat();
+        let heard = hear_with(limits, &after_login(&[(UP, query(&padded)), (UP, run), (UP, query("SELECT 2"))]));
+        assert!(heard.anomalies.is_empty(), "{:?}", heard.anomalies);
+        let texts: Vec<_> = heard.requests.iter().filter_map(|told| told.text.as_deref()).collect();
+        assert!(texts.iter().filter(|text| **text == format!("SELECT 1;\n{command}")).count() >= 2, "{texts:?}");
+        assert!(texts.contains(&"SELECT 2"));
+        assert!(heard.requests.iter().all(|told| !told.text_cut));
+    }
+}
+
+#[test]
+fn however_a_padded_statement_is_cut_the_same_is_told() {
+    let limits = Limits { max_message: 500, ..Limits::default() };
+    let told = |piece: usize| {
+        let padded = query(&format!("{}DROP TABLE a{}", "/* x */ \n".repeat(300), " -- y\n".repeat(300)));
+        let long = query(&format!("SELECT '{}'", "x".repeat(2_000)));
+        let mut recorder = crate::testing::Recorder::default();
+        let mut driver = Driver::new(limits);
+        for (direction, bytes) in after_login(&[(UP, padded.clone()), (UP, long), (UP, query("SELECT 2"))]) {
+            for bytes in bytes.chunks(piece) {
+                driver.data(direction, bytes, &mut recorder);
+                assert!(driver.buffered() < 32 * 1024);
+            }
+        }
+        // A hole inside: what was read of it counts, and the next is found.
+        driver.data(UP, &padded[..3_000], &mut recorder);
+        driver.gap(UP, 50, &mut recorder);
+        driver.data(UP, &padded[3_050..], &mut recorder);
+        driver.data(UP, &query("SELECT 3"), &mut recorder);
+        crate::testing::close(&mut driver, &mut recorder);
+        recorder.events
+    };
+    let whole = told(usize::MAX);
+    let shown = format!("{whole:?}");
+    assert!(shown.contains("DROP TABLE a") && shown.contains("SELECT 2") && shown.contains("SELECT 3"), "{shown}");
+    for piece in [1, 7, 499, 500, 501, 1_000] {
+        assert_eq!(told(piece), whole, "{piece}");
+    }
+}

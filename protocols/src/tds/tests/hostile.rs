@@ -306,3 +306,71 @@ fn other_traffic_is_not_recognised() {
     }
     assert!(taken <= 2, "{taken} of 200000 random beginnings");
 }
+
+/// A direction that ends inside a packet and yet goes on: the bytes of what is no header are searched, however they come.
+#[test]
+fn behind_an_end_inside_a_packet_the_next_is_searched_in_all_bytes() {
+    let begun = packet_of(packet::RPC, 1, &[0; 65]);
+    let behind = [hex("00 01 05 00 31"), batch("EXEC xp_cmdshell 'a'").1].concat();
+    let told = |piece: usize| {
+        let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+        for (direction, bytes) in session([]) {
+            driver.data(direction, &bytes, &mut recorder);
+        }
+        driver.data(UP, &begun[..40], &mut recorder);
+        driver.close(UP, &mut recorder);
+        for bytes in behind.chunks(piece) {
+            driver.data(UP, bytes, &mut recorder);
+        }
+        testing::close(&mut driver, &mut recorder);
+        recorder
+    };
+    let whole = told(usize::MAX);
+    assert!(texts(&whole).iter().any(|text| text == "EXEC xp_cmdshell 'a'"), "{:?}", texts(&whole));
+    for piece in 1..16 {
+        assert_eq!(told(piece).events, whole.events, "{piece}");
+    }
+}
+
+/// Padding in a text that a procedure runs does not count either, however it is sent: in chunks, in one piece, in a parameter
+/// in front of the text, as bytes.
+#[test]
+fn padding_of_procedures_does_not_count() {
+    let limits = Limits { max_message: 4_096, max_text: 3_000, ..Limits::default() };
+    let pad = format!("{}/* {} */ -- {}\n", " ".repeat(2_000), "' /* x */ ".repeat(500), "y ".repeat(900));
+    let text = |text: &str| utf16(&format!("{pad}{text}"));
+    let chunked = |text: Vec<u8>, size: usize| {
+        let chunk = |chunk: &[u8]| [u32::try_from(chunk.len()).unwrap().to_le_bytes().as_slice(), chunk].concat();
+        let chunks: Vec<u8> = text.chunks(size).flat_map(chunk).collect();
+        [hex("00 00 e7 ffff 0904d00034 feffffffffffffff"), chunks, hex("00000000")].concat()
+    };
+    let long = |text: Vec<u8>| {
+        let len = u32::try_from(text.len()).unwrap().to_le_bytes();
+        [hex("00 00 63 ffffff7f 0904d00034"), len.to_vec(), text].concat()
+    };
+    let command = "EXEC xp_cmdshell 'a  b'";
+    let executesql = hex("ffff 0a00 0000");
+    for call in [
+        [executesql.clone(), chunked(text(command), 777)].concat(),
+        [executesql.clone(), chunked(text(command), 100_000)].concat(),
+        [executesql.clone(), long(text(command)), hex("00 00 26 04 04 07000000")].concat(),
+        // sp_prepare, with declarations in front.
+        [hex("ffff 0b00 0000 00 01 26 04 00"), long(text("")), chunked(text(command), 999)].concat(),
+        [executesql.clone(), long(text("SELECT 1")), hex("ff"), executesql, chunked(text(command), 64)].concat(),
+    ] {
+        for size in [4_088, 511] {
+            let payload = [hex(HEADERS), call.clone()].concat();
+            let script = session([(UP, message(packet::RPC, &payload, size)), reply(DONE)]);
+            let (recorder, most) = run_limited(&script, limits);
+            assert!(recorder.anomalies().is_empty(), "{:?}", recorder.anomalies());
+            assert!(texts(&recorder).iter().any(|text| text.trim() == command), "{:?}", texts(&recorder));
+            assert!(most < 32 * 1024, "{most}");
+        }
+    }
+    // What is no padding is cut as before.
+    let call = [hex("ffff 0a00 0000"), chunked(utf16(&"PRINT 1 ".repeat(5_000)), 4_000)].concat();
+    let script = session([(UP, message(packet::RPC, &[hex(HEADERS), call].concat(), 4_088)), reply(DONE)]);
+    let (recorder, most) = run_limited(&script, limits);
+    assert_eq!(recorder.anomalies(), [anomaly::MESSAGE_TOO_LONG]);
+    assert!(most < 32 * 1024, "{most}");
+}

@@ -1,0 +1,224 @@
+//! Commands: what runs code, what fetches, what starts programs.
+
+use super::known::is_like;
+use super::read::{Reader, Use};
+use super::value::{self, Value};
+
+/// Tokens of a block that a loop over constants may have.
+const MAX_BLOCK: usize = 64;
+
+/// The last part of a program's path, without `.exe`, in lower case.
+pub fn base_name(name: &str) -> String {
+    let name = name.trim_matches(['"', '\'']).to_ascii_lowercase();
+    let name = name.rsplit(['\\', '/']).next().unwrap_or_default();
+    name.strip_suffix(".exe").or_else(|| name.strip_suffix(".com")).unwrap_or(name).to_owned()
+}
+
+fn is_parameter(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.starts_with('-') && text.len() > 1)
+}
+
+fn has(arguments: &[Value], start: &str, least: usize) -> bool {
+    arguments.iter().any(|value| {
+        let Value::Text(text) = value else { return false };
+        let name = text.strip_prefix('-').unwrap_or_default().to_ascii_lowercase();
+        name.len() >= least && start.starts_with(&name)
+    })
+}
+
+/// Arguments that are no parameters.
+fn plain(arguments: &[Value]) -> impl Iterator<Item = &Value> {
+    arguments.iter().filter(|value| !is_parameter(value))
+}
+
+impl Reader<'_, '_> {
+    /// A command by its name; its arguments begin at `at`.
+    pub fn command(&mut self, name: &str, at: usize, end: usize, input: Option<Value>) -> (Value, usize) {
+        let mut name = base_name(name);
+        if let Some(meant) = self.state.aliases.get(&name) {
+            name.clone_from(meant);
+        }
+        self.state.note(&name, Use::Called);
+        if matches!(&*name, "%" | "foreach-object" | "foreach" | "where-object" | "?") {
+            return self.each(at, end, input);
+        }
+        let (arguments, next) = self.arguments(at, end);
+        let value = self.does(&name, arguments, input);
+        (value, next)
+    }
+
+    /// `| % { … }`: over constants as often as there are some, otherwise once.
+    fn each(&mut self, at: usize, end: usize, input: Option<Value>) -> (Value, usize) {
+        let trace = input.as_ref().map_or(Value::Unknown, Value::trace);
+        let (arguments, next) = self.arguments(at, end);
+        let block = arguments.iter().find_map(|value| if let Value::Block(from, to) = value { Some((*from, *to)) } else { None });
+        let Some((from, to)) = block.filter(|(from, to)| to.saturating_sub(*from) <= MAX_BLOCK) else { return (trace, next) };
+        let Some(input) =
+            input.filter(|input| matches!(input, Value::List(_) | Value::Bytes(_) | Value::Text(_) | Value::Number(_)))
+        else {
+            return (trace, next);
+        };
+        let was_quiet = std::mem::replace(&mut self.state.quiet, true);
+        let mut out = Vec::new();
+        for one in input.elements() {
+            if !self.step(to - from) {
+                break;
+            }
+            self.state.set("_", one);
+            let value = self.inside(from, to);
+            if !self.budget.take(value.size()) {
+                break;
+            }
+            out.push(value);
+        }
+        self.state.quiet = was_quiet;
+        if out.contains(&Value::Unknown) {
+            return (Value::Unknown, next);
+        }
+        // Numbers out of a loop may be a program.
+        let list = Value::List(out);
+        if let Some(bytes) = list.bytes().filter(|bytes| bytes.len() >= 16) {
+            self.state.blob(&bytes);
+        }
+        (list, next)
+    }
+
+    fn does(&mut self, name: &str, arguments: Vec<Value>, input: Option<Value>) -> Value {
+        let last = || plain(&arguments).last().cloned();
+        match name {
+            "iex" | "invoke-expression" => {
+                if let Some(code) = last().or(input) {
+                    self.state.used("invoke-expression");
+                    self.state.run(&code);
+                }
+                Value::Unknown
+            }
+            "iwr" | "irm" | "invoke-webrequest" | "invoke-restmethod" | "curl" | "wget" => {
+                // What goes to a file is not run.
+                let to_file = has(&arguments, "outfile", 4)
+                    || arguments.iter().any(|value| matches!(value, Value::Text(text) if ["-o", "-O", "--output", "--remote-name"].contains(&&**text)));
+                if to_file {
+                    return Value::Unknown;
+                }
+                let texts: Vec<String> = plain(&arguments).filter_map(Value::text).collect();
+                let url = texts.iter().find(|text| text.contains("://")).or_else(|| texts.first());
+                Value::Download(url.cloned().unwrap_or_default())
+            }
+            "new-object" => {
+                let of = plain(&arguments).find_map(|value| match value {
+                    Value::Text(text) => Some(text.to_ascii_lowercase()),
+                    Value::List(list) => list.first().and_then(Value::text).map(|text| text.to_ascii_lowercase()),
+                    _ => None,
+                });
+                let of = of.unwrap_or_default();
+                self.state.note(&of, Use::Called);
+                let rest: Vec<Value> = plain(&arguments).skip(1).cloned().collect();
+                self.made(&of, &rest)
+            }
+            "sal" | "nal" | "set-alias" | "new-alias" => {
+                let mut texts = plain(&arguments).filter_map(Value::text);
+                if let (Some(alias), Some(meant)) = (texts.next(), texts.next())
+                    && self.state.aliases.len() < 64
+                {
+                    self.state.used("alias");
+                    self.state.aliases.insert(alias.to_ascii_lowercase(), base_name(&meant));
+                }
+                Value::Unknown
+            }
+            "sv" | "set-variable" | "nv" | "new-variable" => {
+                let mut values = plain(&arguments);
+                if let (Some(variable), Some(value)) = (values.next().and_then(Value::text), values.next()) {
+                    let value = value.copy(self.budget);
+                    self.state.set(&variable, value);
+                }
+                Value::Unknown
+            }
+            "gv" | "get-variable" => {
+                let name = plain(&arguments).next().and_then(Value::text).unwrap_or_default().to_ascii_lowercase();
+                let value = self.state.variables.get(&name).map(|value| value.copy(self.budget));
+                value.or_else(|| super::known_value(&name).map(|known| Value::Text(known.to_owned()))).unwrap_or_default()
+            }
+            "gcm" | "get-command" | "gal" | "get-alias" => {
+                let pattern = plain(&arguments).next().and_then(Value::text).unwrap_or_default();
+                let found = ["iex", "invoke-expression"].into_iter().find(|known| pattern.len() > 2 && is_like(&pattern, known));
+                found.map_or(Value::Unknown, |found| Value::Text(found.to_owned()))
+            }
+            "echo" | "write-output" | "write" => last().unwrap_or_default(),
+            "select-object" | "select" | "out-string" | "tee-object" => input.unwrap_or_default(),
+            "join-string" => match input {
+                Some(input) => value::join(input, "", self.budget),
+                None => Value::Unknown,
+            },
+            "invoke-command" | "icm" => {
+                for code in plain(&arguments).filter(|value| matches!(value, Value::Code(_))) {
+                    self.state.run(code);
+                }
+                Value::Unknown
+            }
+            "start-process" | "saps" | "start" | "start-job" => {
+                self.starts(None, &arguments);
+                Value::Unknown
+            }
+            "powershell" | "pwsh" => {
+                if let Some(code) = input.filter(|input| !matches!(input, Value::Unknown)) {
+                    self.state.run(&code);
+                }
+                self.starts(Some(name), &arguments);
+                Value::Unknown
+            }
+            "cmd" | "mshta" | "schtasks" | "wmic" | "sc" | "rundll32" | "regsvr32" | "reg" | "at" | "wscript" | "cscript"
+            | "psexec" | "conhost" => {
+                self.starts(Some(name), &arguments);
+                Value::Unknown
+            }
+            // A scheduled task or a service of PowerShell's own commands.
+            "new-scheduledtaskaction" | "new-service" | "invoke-wmimethod" | "invoke-cimmethod" | "iwmi" => {
+                self.starts(None, &arguments);
+                Value::Unknown
+            }
+            _ => arguments.iter().map(Value::trace).find(|trace| *trace == Value::Decoded).unwrap_or_default(),
+        }
+    }
+
+    /// A program is started: its command line as far as it is constant.
+    fn starts(&mut self, program: Option<&str>, arguments: &[Value]) {
+        let mut line = program.unwrap_or_default().to_owned();
+        let own = [
+            "-filepath",
+            "-argumentlist",
+            "-args",
+            "-execute",
+            "-argument",
+            "-binarypathname",
+            "-name",
+            "-wait",
+            "-passthru",
+            "-nonewwindow",
+            "-verb",
+        ];
+        for value in arguments {
+            // A block is walked where it stands.
+            let Some(text) = value.text() else { continue };
+            if program.is_none() && own.contains(&&*text.to_ascii_lowercase()) {
+                continue;
+            }
+            if !self.budget.take(text.len() + 3) {
+                return;
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            // An argument of several words keeps its quotes, unless it is the arguments themselves.
+            if program.is_some() && text.contains(' ') && !text.contains('"') && matches!(value, Value::Text(_)) {
+                line.push('"');
+                line.push_str(&text);
+                line.push('"');
+            } else {
+                line.push_str(&text);
+            }
+        }
+        if line.len() > 8 {
+            self.state.command(line);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a request and a response say of themselves: host, and the name of a file.
+
+use super::head::{Head, text};
+use super::transaction::{ContentRange, Request, Response};
+
+/// Bytes of a file's name.
+const MAX_NAME: usize = 255;
+/// Bytes of a value that is kept.
+const MAX_VALUE: usize = 2 * 1024;
+
+/// What is kept of a request.
+pub fn request(head: &Head, method: &str, target: &str) -> Request {
+    let host = head.text("host", 512).filter(|host| !host.is_empty());
+    // The target in absolute form counts, and Host does not (RFC 9112 §3.2.2).
+    let authority = target.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    let connect = (method == "CONNECT").then_some(target);
+    let authority = authority.or(connect).map(|authority| authority.rsplit('@').next().unwrap_or(authority).to_owned());
+    let (name, port) = authority.or(host).as_deref().map(split_port).unwrap_or_default();
+    Request {
+        method: method.to_owned(),
+        target: target.to_owned(),
+        minor: head.minor(),
+        host: Some(name).filter(|name| !name.is_empty()),
+        port,
+        user_agent: head.text("user-agent", MAX_VALUE),
+        referer: head.text("referer", MAX_VALUE),
+        forwarded_for: head.text("x-forwarded-for", 256),
+        content_type: head.text("content-type", 256),
+        body: super::transaction::BodyFacts::default(),
+    }
+}
+
+/// What is kept of a response.
+pub fn response(head: &Head, status: u16) -> Response {
+    Response {
+        status,
+        minor: head.minor(),
+        content_type: head.text("content-type", 256).map(|value| media_type(&value)),
+        location: head.text("location", MAX_VALUE),
+        server: head.text("server", 256),
+        range: head.first("content-range").map(ContentRange::parse),
+        upgrade: None,
+        body: super::transaction::BodyFacts::default(),
+    }
+}
+
+/// Suricata has the type without its parameters.
+fn media_type(value: &str) -> String {
+    value.split(';').next().unwrap_or(value).trim().to_owned()
+}
+
+fn split_port(host: &str) -> (String, Option<u16>) {
+    let after_bracket = host.rfind(']').unwrap_or(0);
+    match host.rfind(':').filter(|colon| *colon >= after_bracket) {
+        Some(colon) => {
+            let (name, port) = host.split_at_checked(colon).unwrap_or((host, ""));
+            (name.to_ascii_lowercase(), port.get(1..).and_then(|port| port.parse().ok()))
+        }
+        None => (host.to_ascii_lowercase(), None),
+    }
+}
+
+/// The name of what a body is: from Content-Disposition (RFC 6266), else the last part of the target's path.
+pub fn file(head: &Head, target: Option<&str>) -> Option<String> {
+    head.first("content-disposition").and_then(disposition).or_else(|| {
+        let path = target?.split(['?', '#']).next()?;
+        let last = path.rsplit('/').next()?;
+        let decoded = percent_decoded(last.as_bytes().get(..MAX_NAME * 3).unwrap_or(last.as_bytes()));
+        Some(text(&decoded, MAX_NAME)).filter(|name| !name.is_empty())
+    })
+}
+
+fn disposition(value: &[u8]) -> Option<String> {
+    let value = text(value, 2 * 1024);
+    let mut plain = None;
+    for parameter in value.split(';').skip(1) {
+        let Some((name, value)) = parameter.split_once('=') else { continue };
+        let value = value.trim();
+        match name.trim().to_ascii_lowercase().as_str() {
+            // RFC 8187: charset'language'value.
+            "filename*" => {
+                let encoded = value.splitn(3, '\'').nth(2).unwrap_or(value);
+                return Some(base_name(&text(&percent_decoded(encoded.as_bytes()), MAX_NAME)));
+            }
+            "filename" => plain = Some(base_name(value.trim_matches('"'))),
+            _ => {}
+        }
+    }
+    plain.filter(|name| !name.is_empty())
+}
+
+/// Clients drop folders from a name that a server gives (RFC 6266 §4.3).
+fn base_name(name: &str) -> String {
+    text(name.rsplit(['/', '\\']).next().unwrap_or(name).as_bytes(), MAX_NAME)
+}
+
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        match (byte, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.extend(u8::try_from(high * 16 + low));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                decoded.push(byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}

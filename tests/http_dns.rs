@@ -1,0 +1,122 @@
+//! The HTTP and DNS captures beside the tree: what their manifest states is in the records, every record fits the schemas, and
+//! what nobody violated is no anomaly.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod common;
+
+use common::{final_counters, of_type, records, replay, schema, shared};
+use serde_json::Value;
+
+fn capture(folder: &str, name: &str) -> Option<Vec<Value>> {
+    Some(records(&replay(&shared(folder)?.join(name), &[])))
+}
+
+fn lateral(name: &str) -> Option<Vec<Value>> {
+    let records = capture("captures/lateral", &format!("{name}.pcap"))?;
+    schema::assert_all_fit(&records);
+    assert_eq!(of_type(&records, "anomaly"), Vec::<&Value>::new(), "{name}");
+    Some(records)
+}
+
+/// Target and status of all exchanges, in order.
+fn exchanges(records: &[Value]) -> Vec<(&str, u64)> {
+    let all = of_type(records, "http");
+    all.into_iter().map(|record| (record["http"]["url"].as_str().unwrap(), record["http"]["status"].as_u64().unwrap())).collect()
+}
+
+/// Signatures of alerts that a layer of decoded bytes led to, with the number of the exchange.
+fn found_in<'a>(records: &'a [Value], layer: &str) -> Vec<(&'a Value, &'a Value)> {
+    of_type(records, "alert")
+        .into_iter()
+        .filter(|record| record["alert"]["context"]["yara"]["scanned"]["layers"].to_string().contains(layer))
+        .map(|record| (&record["alert"]["signature_id"], &record["tx_id"]))
+        .collect()
+}
+
+#[test]
+fn ordinary_browsing_is_told_and_raises_nothing() {
+    let Some(records) = lateral("h1_http_benign") else { return };
+    let expected = [
+        ("/", 200),
+        ("/app.js", 200),
+        ("/logo.png", 200),
+        ("/api/jobs", 200),
+        ("/docs/powershell.html", 200),
+        ("/missing", 404),
+        ("/api/jobs", 200),
+    ];
+    assert_eq!(exchanges(&records), expected);
+    assert_eq!(of_type(&records, "alert"), Vec::<&Value>::new());
+}
+
+#[test]
+fn the_loader_is_found_behind_chunks_and_gzip() {
+    let Some(records) = lateral("h2_http_loader") else { return };
+    assert_eq!(exchanges(&records), [("/icsnd16_64refl.ps1", 200)]);
+    let http = &of_type(&records, "http")[0]["http"];
+    assert_eq!((&http["hostname"], &http["http_user_agent"]), (&"203.0.113.7".into(), &"curl/7.88.1".into()));
+    if cfg!(feature = "yara") {
+        assert_eq!(found_in(&records, "gzip"), [(&9_411_020.into(), &0.into())]);
+    }
+}
+
+#[test]
+fn pipelined_requests_and_ranges_are_told_one_by_one() {
+    let Some(records) = lateral("h5_pipeline_ranges") else { return };
+    let told = exchanges(&records);
+    assert_eq!(told[..3], [("/api/jobs", 200), ("/icsnd16_64refl.ps1", 200), ("/app.js", 200)]);
+    assert_eq!(told[3..6], [("/gup18.ps1", 206); 3]);
+    let ranges: Vec<_> =
+        of_type(&records, "http").iter().filter_map(|record| record["http"]["content_range"]["end"].as_u64()).collect();
+    assert_eq!(ranges, [1_023, 8_191, 54_325, 499]);
+    if cfg!(feature = "yara") {
+        assert_eq!(found_in(&records, "gzip"), [(&9_411_020.into(), &1.into())]);
+        assert_eq!(found_in(&records, "http.body").len(), 2, "the script in ranges is found in one of them");
+    }
+}
+
+#[test]
+fn requests_of_winrm_are_told_without_what_logs_in() {
+    let Some(records) = lateral("w1_winrm_basic") else { return };
+    let told = exchanges(&records);
+    assert_eq!((told.len(), told[0]), (9, ("/wsman", 401)));
+    assert!(told[1..].iter().all(|told| *told == ("/wsman", 200)));
+    let http: String = of_type(&records, "http").iter().map(|record| record.to_string()).collect();
+    assert!(!http.contains("Basic ") && !http.contains("Inert"), "no credentials in a record");
+}
+
+#[test]
+fn the_question_for_the_own_address_is_told_with_its_answer() {
+    let Some(records) = lateral("d1_dns_myip") else { return };
+    let dns = of_type(&records, "dns");
+    assert_eq!(dns.len(), 14);
+    let mine: Vec<_> = dns.iter().filter(|record| record["dns"]["rrname"] == "myip.opendns.com").collect();
+    assert_eq!(mine.len(), 2);
+    assert!(mine.iter().all(|record| record["src_ip"] == "10.20.30.10" && record["dest_ip"] == "208.67.222.222"));
+    assert_eq!(mine[0]["dns"]["tx_id"], mine[1]["dns"]["tx_id"]);
+    assert_eq!(mine[1]["dns"]["grouped"]["A"][0], "10.20.30.10");
+    assert_eq!(final_counters(&records)["app"]["dns_udp_flows"], 7);
+}
+
+#[test]
+fn captures_of_others_are_read_without_anomalies_of_ours() {
+    let Some(folder) = shared("captures/public") else { return };
+    let mut seen = (0, 0);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|kind| kind.to_string_lossy().starts_with("pcap"))) {
+        let records = records(&replay(file, &[]));
+        schema::assert_all_fit(&records);
+        seen.0 += of_type(&records, "http").len();
+        seen.1 += of_type(&records, "dns").len();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let told: Vec<_> = of_type(&records, "anomaly")
+            .iter()
+            .filter_map(|record| record["anomaly"]["event"].as_str())
+            .filter(|event| event.starts_with("HTTP_") || event.starts_with("DNS_"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(told, [""; 0], "{name}");
+    }
+    assert!(seen.0 >= 50 && seen.1 >= 70, "{seen:?}");
+}
