@@ -33,6 +33,8 @@ const SMALL_LIMITS: Limits = Limits {
     max_undecrypted: 16 * 1024,
     max_decoded: 8 * 1024,
     max_range: 1024,
+    max_files: 4,
+    max_file_bytes: 2 * 1024,
 };
 
 /// Runs one input.

@@ -8,6 +8,7 @@ use backstop_capture::packet::flags::{ACK, FIN, PSH, RST, SYN, URG};
 use backstop_protocols::PROTOCOLS;
 use backstop_testkit::fixture::{self, Script};
 use backstop_testkit::frame::{Frame, fragments};
+use backstop_testkit::smb;
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
@@ -62,6 +63,7 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         tds_messages(&mut out, &name, &script)?;
         pgsql_messages(&mut out, &name, &script)?;
     }
+    smb_talks(&mut out)?;
     http_messages(&mut out)?;
     dns_messages(&mut out)?;
     hellos(&mut out)?;
@@ -201,6 +203,30 @@ fn conversation(out: &mut Writer, name: &str, script: &Script) -> io::Result<()>
         out.add("parser", &format!("{name}_{suffix}"), &seed)?;
     }
     Ok(())
+}
+
+/// What recorded SMB conversations do not do.
+fn smb_talks(out: &mut Writer) -> io::Result<()> {
+    let mut files = smb::Talk::default();
+    files.connect(r"\\VBR01\C$", 1, smb::OK);
+    files.put(r"temp\a.ps1", b"Get-Date; Get-Process; Get-Service", 11);
+    files.create("denied.ps1", smb::DENIED);
+    let id = files.create("a.tmp", smb::OK);
+    files.exchange(smb::command::SET_INFO, &smb::set_info(id, 10, &smb::rename("b.bat")), smb::OK, &[2, 0]);
+    files.write(id, 900, b"MZ", smb::OK);
+    files.get("c.txt", b"text");
+    files.disconnect();
+    conversation(out, "smb_files", &files.script)?;
+    let mut packed = smb::Talk::default();
+    packed.connect(r"\\VBR01\IPC$", 2, smb::OK);
+    for (algorithm, bytes) in
+        [(1_u8, &b"\x03\xb0\x02x\x04\0"[..]), (2, b"\xff\xff\xff\x1fabc\x17\0\x0f\xff\x26\x01"), (3, &[0x11; 270])]
+    {
+        let head = [&b"\xfcSMB\x2c\x01\0\0"[..], &[algorithm, 0, 0, 0, 0, 0, 0, 0]].concat();
+        packed.say(Direction::ToServer, &[[&head, bytes].concat()]);
+    }
+    packed.script.push((Direction::ToServer, b"\x81\0\0\x02ab\x85\0\0\0".to_vec()));
+    conversation(out, "smb_compressed", &packed.script)
 }
 
 /// The messages of each direction of a net.tcp conversation.

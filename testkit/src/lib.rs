@@ -20,6 +20,7 @@ pub mod frame;
 pub mod golden;
 pub mod pcap;
 pub mod rng;
+pub mod smb;
 pub mod tls;
 pub mod traffic;
 

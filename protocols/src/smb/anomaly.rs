@@ -16,7 +16,8 @@ pub const MESSAGE_TOO_LONG: &str = "smb_message_too_long";
 pub const STATE_LIMIT: &str = "smb_state_limit";
 /// More requests wait than a cap of ours: the oldest are told without their response.
 pub const PENDING_LIMIT: &str = "smb_pending_limit";
-/// Contents of files are offered in parts, because more of them is open than a cap of ours.
+/// Contents of files are offered in parts, because more of them is open than a cap of ours; or not in every state they had,
+/// because bytes are written over again and again.
 pub const CONTENT_LIMIT: &str = "smb_content_limit";
 
 /// Whether an anomaly is the peer's doing, not that of a gap, a truncated capture or a cap of ours.

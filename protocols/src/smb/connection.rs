@@ -327,6 +327,9 @@ impl Connection {
         let before = contents.held();
         contents.add(offset, bytes, &mut offer(direction, tx_id, out));
         self.contents = (self.contents + contents.held()) - before;
+        if std::mem::take(&mut contents.lost) {
+            self.report(direction, anomaly::CONTENT_LIMIT, out);
+        }
         if self.contents > self.limits.max_file_bytes {
             self.report(direction, anomaly::CONTENT_LIMIT, out);
             self.make_room(out);

@@ -2,7 +2,8 @@
 //!
 //! Contiguous bytes are an extent. An extent is offered to the content rules when it is as long as the window, when it makes
 //! room for another, and at the end; its last bytes stay, so that what lies across is found. Bytes that are written over are
-//! offered before, with what stands around them. The cost of an addition is bounded by its length and a constant.
+//! offered before, with what stands around them, as long as what was written pays for it ([`AGAIN`]). The cost of an addition
+//! is bounded by its length and a constant.
 
 /// Bytes of one piece of data.
 pub const CHUNK: usize = 64 * 1024;
@@ -12,6 +13,9 @@ const WINDOW: usize = 128 * 1024;
 const OVERLAP: usize = 4 * 1024;
 /// Extents of a file.
 const MAX_EXTENTS: usize = 32;
+/// Bytes that may be offered again for each that is written, and those that may be besides.
+const AGAIN: usize = 32;
+const AGAIN_FIRST: usize = 1024 * 1024;
 
 /// Contiguous bytes.
 #[derive(Debug)]
@@ -36,10 +40,20 @@ impl Extent {
 }
 
 /// One direction of an open file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Contents {
     /// In the order of their offsets; none touches the next one.
     extents: Vec<Extent>,
+    /// Bytes that may be offered again.
+    credit: usize,
+    /// Something was written over that was not offered before.
+    pub lost: bool,
+}
+
+impl Default for Contents {
+    fn default() -> Self {
+        Self { extents: Vec::new(), credit: AGAIN_FIRST, lost: false }
+    }
 }
 
 impl Contents {
@@ -54,6 +68,7 @@ impl Contents {
             return;
         }
         let end = offset.saturating_add(bytes.len() as u64);
+        self.credit = self.credit.saturating_add(bytes.len().saturating_mul(AGAIN)).min(AGAIN_FIRST);
         // The first extent that ends where this begins, or later.
         let at = self.extents.partition_point(|extent| extent.end() < offset);
         let until = self.extents.partition_point(|extent| extent.offset <= end);
@@ -70,7 +85,7 @@ impl Contents {
             return;
         } else {
             for extent in self.extents.drain(at..until) {
-                join(&mut joined, extent, offset, bytes, offer);
+                self.lost |= !join(&mut joined, extent, (offset, bytes), &mut self.credit, offer);
             }
             let covered = joined.end();
             if covered < end {
@@ -105,8 +120,14 @@ impl Contents {
     }
 }
 
-/// Appends an extent to what was joined by now, the new bytes over it.
-fn join(joined: &mut Extent, old: Extent, offset: u64, bytes: &[u8], offer: &mut dyn FnMut(&[u8])) {
+/// Appends an extent to what was joined by now, the new bytes over it. False: something was lost that `credit` did not pay for.
+fn join(
+    joined: &mut Extent,
+    old: Extent,
+    (offset, bytes): (u64, &[u8]),
+    credit: &mut usize,
+    offer: &mut dyn FnMut(&[u8]),
+) -> bool {
     let Extent { offset: start, bytes: mut under, offered } = old;
     // Where the new bytes lie in the old ones.
     let (skip, into) = if offset >= start { (0, offset - start) } else { (start - offset, 0) };
@@ -114,10 +135,18 @@ fn join(joined: &mut Extent, old: Extent, offset: u64, bytes: &[u8], offer: &mut
     let over = bytes.get(skip..).unwrap_or_default();
     let over = over.get(..under.len().saturating_sub(into)).unwrap_or(over);
     let range = into..into.saturating_add(over.len());
+    let mut told = true;
     if under.get(range.clone()).is_some_and(|below| below != over) {
         let from = into.saturating_sub(OVERLAP);
         let to = range.end.saturating_add(OVERLAP).min(under.len());
-        offer(under.get(from..to).unwrap_or_default());
+        let around = under.get(from..to).unwrap_or_default();
+        match credit.checked_sub(around.len()) {
+            Some(left) => {
+                *credit = left;
+                offer(around);
+            }
+            None => told = false,
+        }
     }
     if let Some(below) = under.get_mut(range.clone()) {
         below.copy_from_slice(over);
@@ -125,12 +154,13 @@ fn join(joined: &mut Extent, old: Extent, offset: u64, bytes: &[u8], offer: &mut
     if joined.bytes.is_empty() && start <= offset {
         // What was offered and is not changed need not be again.
         *joined = Extent { offset: start, bytes: under, offered: offered.min(into) };
-        return;
+        return told;
     }
     // New bytes between what is joined and this extent.
     let from = usize::try_from(joined.end().saturating_sub(offset)).unwrap_or(usize::MAX);
     joined.bytes.extend_from_slice(bytes.get(from..skip).unwrap_or_default());
     joined.bytes.append(&mut under);
+    told
 }
 
 #[cfg(test)]

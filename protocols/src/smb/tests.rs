@@ -1,11 +1,15 @@
+//! What the parser makes of conversations: real ones, built ones, hostile ones.
+
 use backstop_types::{Direction, Fields, Value};
 
+use crate::Limits;
 use crate::driver::Driver;
 use crate::registry::AppProto;
 use crate::testing::{self, Event, Recorder, Script, run};
-use crate::{Limits, Probe};
 
 mod fixtures;
+mod hostile;
+mod messages;
 
 const UP: Direction = Direction::ToServer;
 const DOWN: Direction = Direction::ToClient;

@@ -1,0 +1,195 @@
+//! Messages built as [MS-SMB2] 2.2 and [MS-CIFS] 2.2 lay them out.
+
+use backstop_testkit::smb::{self, DENIED, Header, OK, Talk, command};
+
+use super::*;
+
+const SHARE: &str = r"\\VBR01\C$";
+
+fn with_share() -> Talk {
+    let mut talk = Talk::default();
+    talk.connect(SHARE, 1, OK);
+    talk
+}
+
+/// The last answered exchange of a command.
+fn last<'a>(recorder: &'a Recorder, command: &str) -> &'a Fields {
+    let all = recorder.transactions().map(|(_, fields)| fields).filter(|fields| fields.get("status").is_some());
+    all.filter(|fields| text(fields, "command").ends_with(command)).last().unwrap()
+}
+
+#[test]
+fn a_file_in_pieces_of_any_order_is_one_content() {
+    let mut talk = with_share();
+    let id = talk.create("a.txt", OK);
+    for (offset, piece) in [(6, "ghi"), (0, "abc"), (3, "def")] {
+        talk.write(id, offset, piece.as_bytes(), OK);
+    }
+    talk.close(id);
+    let recorder = run(&talk.script);
+    assert_eq!(contents(&recorder), [b"abcdefghi"]);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+    // Writes of one file are one record.
+    let writes = recorder.transactions().filter(|(_, fields)| text(fields, "command").ends_with("WRITE"));
+    assert_eq!(writes.count(), 6);
+}
+
+#[test]
+fn a_refused_login_create_and_connect_keep_their_status() {
+    let mut talk = with_share();
+    talk.create("denied.ps1", DENIED);
+    talk.connect(r"\\VBR01\ADMIN$", 1, DENIED);
+    let recorder = run(&talk.script);
+    assert_eq!(text(last(&recorder, "CREATE"), "status"), "STATUS_ACCESS_DENIED");
+    assert_eq!(text(last(&recorder, "CREATE"), "filename"), "denied.ps1");
+    assert_eq!(text(last(&recorder, "TREE_CONNECT"), "share"), r"\\VBR01\ADMIN$");
+}
+
+#[test]
+fn a_renamed_file_goes_on_under_its_new_name() {
+    let mut talk = with_share();
+    let id = talk.create("a.tmp", OK);
+    talk.exchange(command::SET_INFO, &smb::set_info(id, 10, &smb::rename(r"temp\run.ps1")), OK, &[2, 0]);
+    talk.write(id, 0, b"x", OK);
+    let recorder = run(&talk.script);
+    assert_eq!(text(last(&recorder, "WRITE"), "filename"), r"temp\run.ps1");
+    let Some(Value::Object(rename)) = last(&recorder, "SET_INFO").get("rename") else { panic!("no rename") };
+    assert_eq!((text(rename, "from"), text(rename, "to")), ("a.tmp", r"temp\run.ps1"));
+}
+
+/// 3.3.4.2: the interim response leaves the request open, the final one answers it.
+#[test]
+fn an_interim_response_answers_nothing() {
+    let mut talk = with_share();
+    let header = talk.header(command::CREATE);
+    let id = talk.file_id();
+    talk.say(UP, &[header.with(&smb::create("late.txt", 3, 5, 0))]);
+    let interim = Header { status: 0x103, flags: 3, ..header };
+    talk.say(DOWN, &[interim.with(&[9, 0, 0, 0, 0, 0, 0, 0, 0])]);
+    talk.say(DOWN, &[Header { flags: 3, ..header }.with(&smb::created(id, 0))]);
+    let recorder = run(&talk.script);
+    let creates = answered(&recorder).into_iter().filter(|(command, ..)| command.ends_with("CREATE")).count();
+    assert_eq!((creates, recorder.anomalies().len()), (1, 0));
+}
+
+/// 3.2.4.1.4: related requests have the file id ff…, and the name is only in the CREATE.
+#[test]
+fn a_related_compound_is_followed() {
+    let mut talk = with_share();
+    let (create, write, close) = (talk.header(command::CREATE), talk.header(command::WRITE), talk.header(command::CLOSE));
+    let related = |header: Header| Header { flags: 4, session: u64::MAX, tree: u32::MAX, ..header };
+    let same = [0xff; 16];
+    talk.say(
+        UP,
+        &[
+            create.with(&smb::create(r"temp\x.bat", 3, 5, 0)),
+            related(write).with(&smb::write(same, 0, b"@echo off")),
+            related(close).with(&smb::close(same)),
+        ],
+    );
+    let id = talk.file_id();
+    let answer = |header: Header| Header { flags: 5, ..header };
+    talk.say(
+        DOWN,
+        &[answer(create).with(&smb::created(id, 0)), answer(write).with(&smb::written(9)), answer(close).with(&[60; 60])],
+    );
+    let recorder = run(&talk.script);
+    assert_eq!(contents(&recorder), [b"@echo off"]);
+    assert_eq!(text(last(&recorder, "WRITE"), "filename"), r"temp\x.bat");
+    assert_eq!(text(last(&recorder, "CLOSE"), "share"), SHARE);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+}
+
+/// 2.2.42.1: the whole message in plain LZ77, none of it in the clear ([MS-XCA] 2.4).
+#[test]
+fn a_compressed_write_is_read() {
+    let mut talk = with_share();
+    let id = talk.create("a.txt", OK);
+    let header = talk.header(command::WRITE);
+    let message = header.with(&smb::write(id, 0, b"compressed text"));
+    // 32 literals behind each flag word of zeros.
+    let packed: Vec<u8> = message.chunks(32).flat_map(|chunk| [&[0; 4][..], chunk].concat()).collect();
+    let mut body = b"\xfcSMB".to_vec();
+    body.extend(u32::try_from(message.len()).unwrap().to_le_bytes());
+    body.extend([2, 0, 0, 0, 0, 0, 0, 0]);
+    body.extend(packed);
+    talk.say(UP, &[body]);
+    let recorder = run(&talk.script);
+    assert_eq!(contents(&recorder), [b"compressed text"]);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+}
+
+/// RFC 1002 §4.3: port 139 begins with a session request, and may be kept alive.
+#[test]
+fn the_session_service_is_passed_over() {
+    let mut talk = with_share();
+    let request = [&b"\x81\0\0\x44\x20"[..], &[b'C'; 32], b"\0\x20", &[b'A'; 32], b"\0"].concat();
+    talk.script.insert(0, (UP, request));
+    talk.script.insert(1, (DOWN, b"\x82\0\0\0".to_vec()));
+    talk.script.push((UP, b"\x85\0\0\0".to_vec()));
+    talk.put("a", b"b", 1);
+    let recorder = run(&talk.script);
+    assert_eq!(contents(&recorder), [b"b"]);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+}
+
+mod smb1 {
+    use super::*;
+
+    fn message(command: u8, response: bool, words: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut out = b"\xffSMB".to_vec();
+        out.push(command);
+        out.extend([0; 4]);
+        out.push(if response { 0x98 } else { 0x18 });
+        out.extend([0x01, 0xc8]);
+        out.extend([0; 12]);
+        // TID, PID, UID, MID.
+        out.extend([7, 0, 9, 0, 5, 0, command, 0]);
+        out.push(u8::try_from(words.len() / 2).unwrap());
+        out.extend(words);
+        out.extend(u16::try_from(bytes.len()).unwrap().to_le_bytes());
+        out.extend(bytes);
+        smb::frame(&[out])
+    }
+
+    /// Little-endian words.
+    fn words(numbers: &[u16]) -> Vec<u8> {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    }
+
+    /// [MS-CIFS] 2.2.4.55, 2.2.4.64, [MS-SMB] 2.2.4.3: a tree, a file in it, a write.
+    #[test]
+    fn a_write_of_the_first_version_is_followed() {
+        let share = smb::wide("\\\\VBR01\\ADMIN$\0");
+        let connect = message(0x75, false, &words(&[0xff, 0, 0, 1]), &[&[0][..], &share, b"?????\0"].concat());
+        let connected = message(0x75, true, &words(&[0xff, 0, 0]), b"A:\0");
+        let name = smb::wide("\\temp\\a.ps1");
+        let mut create = vec![0xff, 0, 0, 0, 0];
+        create.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        create.extend([0; 8]);
+        create.extend([0x96, 1, 2, 0]);
+        create.extend([0; 8]);
+        create.extend([0; 8]);
+        create.extend(5_u32.to_le_bytes());
+        create.extend([0; 9]);
+        let create = message(0xa2, false, &create, &[&[0][..], &name, &[0, 0]].concat());
+        let mut created = vec![0xff, 0, 0, 0, 0, 0x34, 0x12];
+        created.extend([0; 61]);
+        let created = message(0xa2, true, &created, &[]);
+        let data = b"Get-Date";
+        let write = words(&[0xff, 0, 0x1234, 0, 0, 0, 0, 0, 0, 0, 8, 64, 0, 0]);
+        let write = message(0x2f, false, &write, &[&[0][..], data].concat());
+        let written = message(0x2f, true, &words(&[0xff, 0, 8, 0, 0, 0]), &[]);
+        let close = message(0x04, false, &words(&[0x1234, 0, 0]), &[]);
+        let closed = message(0x04, true, &[], &[]);
+        let turns = [connect, connected, create, created, write, written, close, closed];
+        let script: Script =
+            turns.into_iter().enumerate().map(|(at, turn)| (if at % 2 == 0 { UP } else { DOWN }, turn)).collect();
+        testing::assert_every_segmentation_is_equal(&script);
+        let recorder = run(&script);
+        assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+        assert_eq!(contents(&recorder), [b"Get-Date"]);
+        let write = last(&recorder, "WRITE_ANDX");
+        assert_eq!((text(write, "filename"), text(write, "share")), (r"\temp\a.ps1", r"\\VBR01\ADMIN$"));
+    }
+}
