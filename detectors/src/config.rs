@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::content::ContentConfig;
+use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
 
 /// Networks, known hosts and limits of detection.
@@ -35,6 +36,8 @@ pub struct DetectConfig {
     pub tls_stack: TlsStack,
     /// Detections on SQL servers.
     pub sql: SqlConfig,
+    /// Detections on SMB.
+    pub smb: SmbConfig,
     /// What unfolding of content is bounded by.
     pub content: ContentConfig,
 }
@@ -137,6 +140,7 @@ impl Default for DetectConfig {
             encrypted_dump: EncryptedDump::default(),
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
+            smb: SmbConfig::default(),
             content: ContentConfig::default(),
         }
     }

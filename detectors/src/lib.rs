@@ -15,6 +15,7 @@ pub mod mitre;
 mod of_flow;
 pub mod powershell;
 mod registry;
+pub mod smb;
 pub mod sql;
 #[cfg(test)]
 mod testing;

@@ -1,4 +1,4 @@
-//! Content-rule matches to findings (section 6 of the catalogue).
+//! Content-rule matches to findings (section 5 of the catalogue).
 
 use std::net::IpAddr;
 

@@ -23,6 +23,7 @@ techniques! {
     T1021_006 = "T1021.006" "Windows_Remote_Management", "TA0008" "Lateral_Movement";
     T1027 = "T1027" "Obfuscated_Files_or_Information", "TA0005" "Defense_Evasion";
     T1047 = "T1047" "Windows_Management_Instrumentation", "TA0002" "Execution";
+    T1049 = "T1049" "System_Network_Connections_Discovery", "TA0007" "Discovery";
     T1053 = "T1053" "Scheduled_Task_Job", "TA0002" "Execution";
     T1053_005 = "T1053.005" "Scheduled_Task", "TA0002" "Execution";
     T1059 = "T1059" "Command_and_Scripting_Interpreter", "TA0002" "Execution";
@@ -35,6 +36,7 @@ techniques! {
     T1105 = "T1105" "Ingress_Tool_Transfer", "TA0011" "Command_and_Control";
     T1110 = "T1110" "Brute_Force", "TA0006" "Credential_Access";
     T1133 = "T1133" "External_Remote_Services", "TA0001" "Initial_Access";
+    T1135 = "T1135" "Network_Share_Discovery", "TA0007" "Discovery";
     T1190 = "T1190" "Exploit_Public_Facing_Application", "TA0001" "Initial_Access";
     T1210 = "T1210" "Exploitation_of_Remote_Services", "TA0008" "Lateral_Movement";
     T1212 = "T1212" "Exploitation_for_Credential_Access", "TA0006" "Credential_Access";

@@ -3,13 +3,14 @@
 #[cfg(test)]
 use crate::example;
 use crate::powershell;
+use crate::smb::{enumeration, files, spread};
 use crate::sql::{logins, statements};
 use crate::veeam::{
     command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
     unlisted,
 };
 use crate::{Detector, Meta};
-use backstop_protocols::AppProto::{self, Nmf, Pgsql, Tds, Tls, Veeam};
+use backstop_protocols::AppProto::{self, Nmf, Pgsql, Smb, Tds, Tls, Veeam};
 
 /// A registered detector.
 pub struct Registered {
@@ -37,6 +38,10 @@ pub static REGISTRY: &[Registered] = &[
     // One detector each: a request is read once for all that it may be.
     Registered { of: &[Tds, Pgsql], metas: statements::METAS, new: statements::detector },
     Registered { of: &[Tds, Pgsql], metas: logins::METAS, new: logins::detector },
+    // One detector: a file is looked at once for all that it may be.
+    Registered { of: &[Smb], metas: files::METAS, new: files::detector },
+    Registered { of: &[Smb], metas: &[&spread::META], new: spread::detector },
+    Registered { of: &[Smb], metas: &[&enumeration::META], new: enumeration::detector },
     // What content is found to be, whatever carried it: the carriers ask.
     Registered { of: &[], metas: powershell::METAS, new: powershell::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.

@@ -15,5 +15,5 @@ pub mod testing;
 pub use contract::{Advance, Anomaly, Content, Datagrams, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
 pub use driver::Driver;
 pub use registry::{
-    AppProto, DATAGRAMS, PROTOCOLS, Transaction, dns, echo, http, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam,
+    AppProto, DATAGRAMS, PROTOCOLS, Transaction, dcerpc, dns, echo, http, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam,
 };

@@ -58,6 +58,8 @@ macro_rules! app_layer {
     };
 }
 
+#[path = "dcerpc/mod.rs"]
+pub mod dcerpc;
 #[path = "nbfse/mod.rs"]
 pub mod nbfse;
 #[path = "nrbf/mod.rs"]

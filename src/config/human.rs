@@ -321,6 +321,22 @@ impl From<Names> for Vec<String> {
     }
 }
 
+/// Addresses and networks: a list, or one.
+#[derive(Clone, Debug)]
+pub struct Nets(Vec<IpNet>);
+
+impl<'de> Deserialize<'de> for Nets {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_or_many(deserializer).map(|nets: Vec<Net>| Self(nets.into_iter().map(|net| net.0).collect()))
+    }
+}
+
+impl From<Nets> for Vec<IpNet> {
+    fn from(nets: Nets) -> Self {
+        nets.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

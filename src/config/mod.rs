@@ -20,8 +20,8 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, ContentSection, DecodeSection, DefragSection, DetectSection, DetectSqlSection, EncryptedDumpSection,
-    FlowSection, ParserSection, ScanSection, SqlSection, TlsSection, TlsStackSection,
+    CaptureSection, ContentSection, DecodeSection, DefragSection, DetectSection, DetectSmbSection, DetectSqlSection,
+    EncryptedDumpSection, FlowSection, ParserSection, ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -55,6 +55,7 @@ pub struct Config {
     encrypted_dump: EncryptedDumpSection,
     tls_stack: TlsStackSection,
     detect_sql: DetectSqlSection,
+    detect_smb: DetectSmbSection,
     content: ContentSection,
     decode: DecodeSection,
     defrag: DefragSection,
@@ -187,6 +188,7 @@ impl Config {
         self.encrypted_dump.apply(&mut detect.encrypted_dump);
         self.tls_stack.apply(&mut detect.tls_stack);
         self.detect_sql.apply(&mut detect.sql);
+        self.detect_smb.apply(&mut detect.smb);
         self.content.apply(&mut detect.content);
         detect
     }
@@ -246,6 +248,7 @@ fn keys() -> Vec<String> {
         .chain(section("encrypted_dump", EncryptedDumpSection::KEYS))
         .chain(section("tls_stack", TlsStackSection::KEYS))
         .chain(section("detect_sql", DetectSqlSection::KEYS))
+        .chain(section("detect_smb", DetectSmbSection::KEYS))
         .chain(section("content", ContentSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))
         .chain(section("defrag", DefragSection::KEYS))

@@ -5,6 +5,7 @@ use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
 use backstop_detectors::content::ContentConfig;
+use backstop_detectors::smb::SmbConfig;
 use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
@@ -12,7 +13,7 @@ use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Fingerprints, Names, Paths, Size, Span};
+use super::human::{Count, Fingerprints, Names, Nets, Paths, Size, Span};
 use crate::eve::sql::SqlSettings;
 
 /// Declares a table of the file and how it changes the settings of a crate.
@@ -71,6 +72,12 @@ section! {
     }
 }
 section! {
+    /// `[detect_smb]`
+    DetectSmbSection for SmbConfig {
+        script_extensions: Names, max_held: Size, agents: Nets, host_count: Count, host_window: Span,
+    }
+}
+section! {
     /// `[content]`
     ContentSection for ContentConfig {
         max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count, installer_hosts: Names,
@@ -98,7 +105,7 @@ section! {
     ParserSection for Limits {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count, max_undecrypted: Size,
-        max_decoded: Size, max_range: Size,
+        max_decoded: Size, max_range: Size, max_files: Count, max_file_bytes: Size,
     }
 }
 section! {

@@ -4,21 +4,24 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use backstop_detectors::{Finding, MetaRef, Technique, technique};
-use backstop_types::Endpoint;
+use backstop_types::{Endpoint, Value};
 use serde::Serialize;
 
 use super::common::{Common, Counts};
 use super::opened::Opened;
 use super::protocol::About;
-use super::value::Json;
+use super::value::{Json, JsonValue, Without};
 use super::{EveSettings, write_line};
 
 /// `alert.gid` of the built-in detections.
 const GID_DETECTOR: u32 = 9401;
 /// `alert.gid` of content rules.
 const GID_RULE: u32 = 1;
-/// The signature id of a rule without one (section 6 of the catalogue).
+/// The signature id of a rule without one (section 5 of the catalogue).
 pub const UNNUMBERED_RULE: u64 = 9_410_000;
+
+/// Evidence that has Suricata's shape: objects of the record, not of its context.
+const LIFTED: [&str; 2] = ["smb", "files"];
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -27,6 +30,10 @@ struct Record<'a> {
     alert: Alert<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smb: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    files: Option<JsonValue<'a>>,
     flow: Flow,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_printable: Option<String>,
@@ -50,7 +57,7 @@ struct Alert<'a> {
     metadata: BTreeMap<&'static str, Vec<&'a str>>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     references: &'a [String],
-    context: Json<'a>,
+    context: Without<'a>,
 }
 
 #[derive(Serialize)]
@@ -195,9 +202,11 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findin
             target: end(finding.victim),
             metadata: metadata(&signature, finding, severity, opened.is_some()),
             references: signature.references,
-            context: Json(&finding.context),
+            context: Without(&finding.context, &LIFTED),
         },
         tls: Opened::tls(opened).map(Json),
+        smb: finding.context.get("smb").and_then(|value| if let Value::Object(smb) = value { Some(Json(smb)) } else { None }),
+        files: finding.context.get("files").map(JsonValue),
         flow: Flow {
             counts: Counts::of(flow),
             src_ip: flow.client.addr,

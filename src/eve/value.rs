@@ -6,7 +6,11 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 /// Facts to be written.
 pub struct Json<'a>(pub &'a Fields);
 
-struct JsonValue<'a>(&'a Value);
+/// One of them.
+pub struct JsonValue<'a>(pub &'a Value);
+
+/// Facts to be written, without some of these names.
+pub struct Without<'a>(pub &'a Fields, pub &'a [&'static str]);
 
 /// Suricata's schema wants no empty list, and an empty object says nothing.
 fn is_written(value: &Value) -> bool {
@@ -19,8 +23,15 @@ fn is_written(value: &Value) -> bool {
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Without(self.0, &[]).serialize(serializer)
+    }
+}
+
+impl Serialize for Without<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (name, value) in self.0.iter().filter(|(_, value)| is_written(value)) {
+        let written = self.0.iter().filter(|(name, value)| is_written(value) && !self.1.contains(name));
+        for (name, value) in written {
             map.serialize_entry(name, &JsonValue(value))?;
         }
         map.end()

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
-use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, tls};
+use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, smb, tls};
 use backstop_signatures::Flush;
 use backstop_types::{Direction, IpProto};
 
 use super::flow_state::{FlowState, Stream, Which};
-use super::handler::{Handler, Place};
+use super::handler::{Handler, Place, is_scanned_as_contents};
 use crate::eve;
 use crate::eve::anomaly::Told;
 use crate::eve::protocol::About;
@@ -60,10 +60,11 @@ impl<'a, 'r> FlowSink<'a, 'r> {
 
 impl Sink for FlowSink<'_, '_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
-        // The marks of single records are no stages of a session, parts of a body none of an exchange.
+        // The marks of single records are no stages of a session, parts of a body, a file or a pipe none of an exchange.
         let is_mark = match transaction {
             Transaction::Tls(session) => matches!(session.stage, tls::Stage::Record(_)),
             Transaction::Http(http) => matches!(http, http::Transaction::Body(_)),
+            Transaction::Smb(smb) => matches!(smb, smb::Transaction::File(_) | smb::Transaction::Pipe(_)),
             _ => false,
         };
         self.handler.counters.transactions += u64::from(!is_mark);
@@ -85,6 +86,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Http => self.handler.counters.http_transactions += 1,
                 AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_transactions += 1,
                 AppProto::Dns => self.handler.counters.dns_tcp_transactions += 1,
+                AppProto::Smb => self.handler.counters.smb_transactions += 1,
                 _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
@@ -133,8 +135,7 @@ impl Sink for FlowSink<'_, '_> {
             // TLS inside TLS: one stream, and not two mixed.
             return;
         }
-        // Bodies of HTTP are scanned as contents.
-        let as_contents = self.state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        let as_contents = is_scanned_as_contents(self.state.app_proto, direction);
         let known = self.state.app_proto.is_some_and(|app_proto| app_proto != AppProto::Tls) && !as_contents;
         let opened = self.state.opened.get_or_insert_with(|| Box::new(Stream::new(self.handler.new_scans())));
         if known {
@@ -178,6 +179,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Http => self.handler.counters.http_flows += 1,
                 AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_flows += 1,
                 AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
+                AppProto::Smb => self.handler.counters.smb_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

@@ -34,6 +34,8 @@ backstop_capture::counters! {
         dns_udp_flows,
         /// Flows recognised as DNS over TCP.
         dns_tcp_flows,
+        /// Flows recognised as SMB.
+        smb_flows,
         /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -52,6 +54,8 @@ backstop_capture::counters! {
         dns_udp_transactions,
         /// DNS messages recorded, over TCP.
         dns_tcp_transactions,
+        /// Requests of SMB recorded, and encrypted sessions.
+        smb_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.
@@ -330,6 +334,15 @@ impl<'r> Handler<'r> {
     }
 }
 
+/// Bodies of HTTP and files and pipes of SMB are scanned as contents: the stream need not be, all of it, a second time.
+pub(super) const fn is_scanned_as_contents(app_proto: Option<AppProto>, direction: Direction) -> bool {
+    match app_proto {
+        Some(AppProto::Http) => matches!(direction, Direction::ToClient),
+        Some(AppProto::Smb) => true,
+        _ => false,
+    }
+}
+
 /// A rule's identity for one run.
 fn rule_identity(found: &Match) -> u64 {
     // The set of rules is fixed for the run and each has one shared info: its address names it.
@@ -354,8 +367,7 @@ impl StreamHandler for Handler<'_> {
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
         self.parse(flow, state, cause, |driver, sink| driver.data(direction, bytes, sink));
-        // Bodies of HTTP are scanned as contents: the stream need not be, all of it, a second time.
-        let as_contents = state.app_proto == Some(AppProto::Http) && direction == Direction::ToClient;
+        let as_contents = is_scanned_as_contents(state.app_proto, direction);
         if state.driver.as_ref().is_some_and(|driver| state.app_proto.is_some() && !as_contents && !driver.is_encrypted()) {
             state.wire.scans.get_mut(direction).set_max_depth(None);
         }

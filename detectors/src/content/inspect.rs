@@ -41,6 +41,15 @@ pub struct Inspection {
 }
 
 impl Inspection {
+    /// Adds a finding, where its condition is not met already; content rules have nothing to add to it.
+    pub fn add(&mut self, finding: Finding) {
+        let sid = finding.meta.sid();
+        if !self.findings.iter().any(|known| known.meta.sid() == sid) {
+            self.covered.extend(powershell::rules(sid));
+            self.findings.push(finding);
+        }
+    }
+
     /// Hands on all but the findings.
     pub fn offer(&mut self, direction: Direction, out: &mut crate::Findings) {
         out.unfolded.append(&mut self.unfolded);
@@ -68,6 +77,12 @@ pub fn inspect(bytes: &[u8], carrier: &Carrier, context: &Context<'_>) -> Inspec
         out.unfolded.push(Unfolded { bytes: layer.bytes, layers, direction: carrier.direction, tx_id: carrier.tx_id });
     }
     out
+}
+
+/// The finding on a file that is named as a loader is (9403001), whatever it holds.
+#[must_use]
+pub fn named(name: &str, carrier: &Carrier, context: &Context<'_>) -> Finding {
+    finding(&powershell::loader_named(name), (&[], name, false), carrier, context)
 }
 
 fn readable(bytes: &[u8]) -> Cow<'_, str> {

@@ -19,5 +19,5 @@ mod unfold;
 pub use command_line::{Invocation, arguments, commands, invocation};
 pub use config::{Budget, ContentConfig};
 pub use encoding::{Encoding, base64, text};
-pub use inspect::{Carrier, Inspection, inspect};
+pub use inspect::{Carrier, Inspection, inspect, named};
 pub use unfold::{Called, Kind, Layer, Unfolding, unfold};

@@ -119,6 +119,12 @@ fn loader(of: &Unfolding) -> Option<(String, Option<usize>)> {
     Some((last_part(&word), layer))
 }
 
+/// The condition that a file meets by its name alone: a carrier of files knows it.
+#[must_use]
+pub fn loader_named(name: &str) -> Told {
+    told(&metas::POWERTRASH, None, vec![("file", vec![last_part(name)])])
+}
+
 /// The name of a program in a path.
 fn program(path: &str) -> String {
     let name = path.trim_matches('"').rsplit(['\\', '/']).next().unwrap_or_default().to_ascii_lowercase();

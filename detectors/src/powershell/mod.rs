@@ -8,7 +8,7 @@ mod metas;
 #[cfg(test)]
 mod tests;
 
-pub use conditions::{NAMES, Told, conditions};
+pub use conditions::{NAMES, Told, conditions, loader_named};
 
 use crate::{Context, Detector, Findings, Meta};
 

@@ -281,13 +281,14 @@ impl Connection {
         {
             self.ids.remove(&id);
         }
-        self.finish(&mut open, out);
+        // Who looks at files sees the end of one before content rules see what is left of it.
         for (written, bytes) in [(true, open.file.written), (false, open.file.read)] {
             if bytes > 0 && !open.file.pipe {
                 let data = FileData { tx_id: None, file: Some(&open.file), written, offset: bytes, bytes: &[], end: true };
                 out.transaction(&crate::Transaction::Smb(Transaction::File(data)));
             }
         }
+        self.finish(&mut open, out);
     }
 
     fn finish(&mut self, open: &mut Open, out: &mut dyn Sink) {
