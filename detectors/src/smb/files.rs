@@ -276,7 +276,12 @@ impl Files {
         }
         watched.due = None;
         let outcome = watched.outcome;
-        out.findings.extend(watched.waiting.drain(..).map(|finding| Finding { outcome, ..finding }));
+        for mut finding in watched.waiting.drain(..) {
+            finding.outcome = outcome;
+            // By now it has its status.
+            finding.context.set("smb", watched.facts.smb.clone());
+            out.findings.push(finding);
+        }
         if watched.told || !watched.administrative || watched.written.total == 0 {
             return;
         }

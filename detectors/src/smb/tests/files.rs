@@ -69,6 +69,7 @@ fn names_and_contents_of_the_intruders_raise_the_severity() {
     let finding = flow.alerts(9_403_001)[0];
     assert_eq!(text(&object(&finding.context, "file"), "name"), r"tools\check.ps1");
     assert_eq!(text(&object(&finding.context, "powershell"), "carrier"), "smb");
+    assert_eq!(text(&object(&finding.context, "smb"), "status"), "STATUS_SUCCESS");
 }
 
 #[test]
