@@ -7,6 +7,7 @@ use backstop_protocols::nbfse::{self, Dictionary};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Limits, Sink, Transaction, testing};
 use backstop_testkit::conversation::MSS;
 use backstop_testkit::fixture;
+use backstop_testkit::smb::{OK, Talk};
 use backstop_types::Direction;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -144,5 +145,38 @@ fn rows(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, conversations, binary_xml, rows);
+/// Files over SMB: a million writes of one byte, forward and at places that write over each other, and bulk data.
+fn smb(criterion: &mut Criterion) {
+    const MIB: usize = 1024 * 1024;
+    const WRITES: u64 = 1_000_000;
+    let mut group = criterion.benchmark_group("smb");
+    group.sample_size(10);
+    let opened = || {
+        let mut talk = Talk::default();
+        talk.connect(r"\\VBR01\Backups", 1, OK);
+        let id = talk.create("chunks.vib", OK);
+        (talk, id)
+    };
+    type Place = fn(u64) -> u64;
+    let places: [(&str, Place); 3] =
+        [("tiny_forward", |number| number), ("tiny_backward", |number| WRITES - number), ("tiny_over", |number| number % 3_000)];
+    for (name, place) in places {
+        let (mut talk, id) = opened();
+        for number in 0..WRITES {
+            talk.write(id, place(number), &[(number / 3_000) as u8], OK);
+        }
+        group.throughput(Throughput::Elements(WRITES));
+        group.bench_function(name, |bencher| bencher.iter(|| black_box(run(&talk.script))));
+    }
+    let (mut talk, id) = opened();
+    let piece = vec![0x5a; MIB];
+    (0..64).for_each(|number| talk.read(id, number * MIB as u64, &piece));
+    // A parser that gave up would be faster still.
+    assert!(run(&talk.script) > 64 * MIB as u64);
+    group.throughput(Throughput::Bytes(64 * MIB as u64));
+    group.bench_function("bulk_read", |bencher| bencher.iter(|| black_box(run(&talk.script))));
+    group.finish();
+}
+
+criterion_group!(benches, conversations, binary_xml, rows, smb);
 criterion_main!(benches);

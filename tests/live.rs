@@ -1,5 +1,6 @@
 //! Peers that live: `scripts/live-test.sh` replays a capture onto one end of a veth pair while the sensor listens on the other;
-//! `scripts/pgsql-live.sh`, `scripts/tds-live.sh` and `scripts/http-live.sh` record real clients on loopback and replay that.
+//! `scripts/pgsql-live.sh`, `scripts/tds-live.sh` and `scripts/http-live.sh` record real clients on loopback and replay that,
+//! `scripts/smb-live.sh` on a link to a namespace.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -30,6 +31,11 @@ fn a_real_postgresql_server_and_its_clients_are_understood() {
 #[test]
 fn real_tds_clients_are_understood() {
     run("scripts/tds-live.sh", "passed: ");
+}
+
+#[test]
+fn a_real_samba_server_and_its_clients_are_understood() {
+    run("scripts/smb-live.sh", "passed: ");
 }
 
 #[test]

@@ -203,3 +203,43 @@ fn tiny_writes_of_any_order_cost_what_they_are() {
         assert!(long < short * 40.0 + 0.5, "{name}: {short} s for 4 000, {long} s for 40 000");
     }
 }
+
+/// A hole in one direction costs what is in it: what comes behind it in either direction is read, and is nobody's fault.
+#[test]
+fn a_hole_costs_what_is_in_it() {
+    for (hole, at) in [(100_000, 50_000), (250_000, 100_000), (149_900, 50_000), (300_000, 10)] {
+        let mut talk = with_share();
+        let id = talk.create("large.vib", OK);
+        talk.write(id, 0, &vec![7; 200_000], OK);
+        talk.write(id, 200_000, &vec![8; 200_000], OK);
+        talk.close(id);
+        talk.put("b.txt", b"behind", 64);
+        let stream: Vec<u8> =
+            talk.script.iter().filter(|(direction, _)| *direction == UP).flat_map(|(_, bytes)| bytes.clone()).collect();
+        let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+        let mut position = 0;
+        let start = stream.len() - 401_000;
+        for (direction, bytes) in &talk.script {
+            if *direction == DOWN {
+                driver.data(DOWN, bytes, &mut recorder);
+                continue;
+            }
+            for byte in bytes.chunks(1_460) {
+                let (from, to) = (position, position + byte.len());
+                position = to;
+                let (low, high) = ((start + at).clamp(from, to), (start + at + hole).clamp(from, to));
+                driver.data(UP, &byte[..low - from], &mut recorder);
+                if high > low {
+                    driver.gap(UP, (high - low) as u64, &mut recorder);
+                }
+                driver.data(UP, &byte[high - from..], &mut recorder);
+            }
+        }
+        testing::close(&mut driver, &mut recorder);
+        assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+        let behind = answered(&recorder).into_iter().filter(|(_, status, name)| status == "SUCCESS" && name == "b.txt");
+        let behind: Vec<String> = behind.map(|(command, ..)| command).collect();
+        assert_eq!(behind, ["SMB2_CREATE", "SMB2_WRITE", "SMB2_CLOSE"], "{hole} at {at}");
+        assert!(contents(&recorder).contains(&b"behind".as_slice()));
+    }
+}
