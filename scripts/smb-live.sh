@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# SMB, end to end: a private Samba server, smbclient, rpcclient and impacket in a network namespace of their own; recorded with
-# tcpdump on the link between them and replayed through the sensor. Skipped where the server, a client, tcpdump, or the right to
-# make a namespace and to capture is missing.
+# SMB, end to end: a private Samba server and smbclient, rpcclient and impacket, each side in a network namespace of its own;
+# recorded with tcpdump on the link between them and replayed through the sensor. Skipped where the server, a client, tcpdump, or
+# the right to make namespaces and to capture is missing.
 # usage: scripts/smb-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has impacket
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -17,25 +17,26 @@ impacket=
 "$python" -c 'import impacket' 2>/dev/null && impacket=1
 
 work=$(mktemp -d)
-space=smb-live-$$ link=smbl$$
+space=smb-live-$$ host=smb-host-$$
 dump= server= helpers=
 cleanup() {
     [ -z "$dump" ] || kill "$dump" 2>/dev/null || true
     # Its children are of its group.
     for group in $server $helpers; do kill -- "-$group" 2>/dev/null || true; done
-    # The link goes with it.
-    ip netns del "$space" 2>/dev/null || ip link del "$link" 2>/dev/null || true
+    for each in "$space" "$host"; do ip netns del "$each" 2>/dev/null || true; done
     rm -rf "$work"
     true
 }
 trap cleanup EXIT
 cd "$work"
-ip netns add "$space" 2>/dev/null || skip 'no right to make a network namespace'
-ip link add "$link" type veth peer name eth0 netns "$space" 2>/dev/null || skip 'no right to make a link'
-ip addr add 198.18.77.1/30 dev "$link" && ip link set "$link" up
+for each in "$space" "$host"; do ip netns add "$each" 2>/dev/null || skip 'no right to make a network namespace'; done
+ip -n "$host" link add eth0 type veth peer name eth0 netns "$space" 2>/dev/null || skip 'no right to make a link'
+ip -n "$host" link set lo up
+ip -n "$host" addr add 198.18.77.1/30 dev eth0 && ip -n "$host" link set eth0 up
 # Frames as on a wire, where the tool is there.
-ethtool -K "$link" tso off gso off gro off >/dev/null 2>&1 || true
-ip netns exec "$space" ethtool -K eth0 tso off gso off gro off >/dev/null 2>&1 || true
+for each in "$space" "$host"; do
+    ip netns exec "$each" ethtool -K eth0 tso off gso off gro off >/dev/null 2>&1 || true
+done
 ip -n "$space" addr add 198.18.77.2/30 dev eth0 && ip -n "$space" link set eth0 up
 
 password='Live-Passw0rd'
@@ -72,19 +73,19 @@ path = $work/admin
 read only = yes
 CONF
 printf '%s\n%s\n' "$password" "$password" | smbpasswd -c smb.conf -s -a root >/dev/null 2>&1 || skip 'Samba takes no user'
-setsid smbd --foreground --no-process-group --configfile smb.conf --debuglevel=0 >smbd.log 2>&1 &
+setsid ip netns exec "$host" smbd --foreground --no-process-group --configfile smb.conf --debuglevel=0 >smbd.log 2>&1 &
 server=$!
 # What serves the pipes.
 for helper in /usr/libexec/samba/samba-dcerpcd /usr/lib*/samba/samba-dcerpcd; do
     [ -x "$helper" ] || continue
-    setsid "$helper" --foreground --no-process-group --configfile smb.conf --libexec-rpcds --debuglevel=0 >dcerpcd.log 2>&1 &
+    setsid ip netns exec "$host" "$helper" --foreground --no-process-group --configfile smb.conf --libexec-rpcds --debuglevel=0 >dcerpcd.log 2>&1 &
     helpers=$!
     break
 done
-tcpdump -i "$link" -B 65536 -s 0 -U -w live.pcap 'tcp port 445' 2>tcpdump &
+ip netns exec "$host" tcpdump -i eth0 -B 65536 -s 0 -U -w live.pcap 'tcp port 445' 2>tcpdump &
 dump=$!
 for _ in $(seq 50); do
-    grep -q listening tcpdump && (exec 3<>/dev/tcp/198.18.77.1/445) 2>/dev/null && break
+    grep -q listening tcpdump && ip netns exec "$host" bash -c 'exec 3<>/dev/tcp/198.18.77.1/445' 2>/dev/null && break
     kill -0 "$dump" 2>/dev/null || { dump=; skip 'no right to capture'; }
     kill -0 "$server" 2>/dev/null || { cat smbd.log >&2; echo 'failed: the server does not start' >&2; exit 1; }
     sleep 0.2
