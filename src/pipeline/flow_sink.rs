@@ -68,6 +68,11 @@ impl Sink for FlowSink<'_, '_> {
             _ => false,
         };
         self.handler.counters.transactions += u64::from(!is_mark);
+        match transaction {
+            Transaction::Smb(smb::Transaction::File(data)) => self.state.note_moved(data.file, data.tx_id),
+            Transaction::Smb(smb::Transaction::Pipe(data)) => self.state.note_moved(data.file, data.tx_id),
+            _ => {}
+        }
         let before = std::mem::replace(&mut self.state.was_inside, self.state.inside > 0);
         let settings = Arc::clone(&self.handler.settings);
         let context = Handler::context(&settings, self.flow, self.state, self.cause);

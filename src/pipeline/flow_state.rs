@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use backstop_detectors::FlowDetectors;
-use backstop_protocols::{AppProto, Driver};
+use backstop_protocols::smb::File;
+use backstop_protocols::{AppProto, Content, Driver};
 use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
 
@@ -68,6 +69,14 @@ impl Stream {
     }
 }
 
+/// The file or pipe of SMB that bytes came of last.
+pub struct Moved {
+    number: u64,
+    tx_id: Option<u64>,
+    /// What Suricata's object `smb` says of it.
+    object: Fields,
+}
+
 /// Parsers, scans and detectors of one flow.
 pub struct FlowState {
     /// Parsers; none when no layer wants bytes any more.
@@ -82,6 +91,8 @@ pub struct FlowState {
     pub was_inside: bool,
     /// The facts of its TLS session, as EVE says them.
     pub tls: Option<Arc<Fields>>,
+    /// What contents of SMB are of.
+    pub moved: Option<Box<Moved>>,
     /// Detectors of the protocols that have spoken.
     pub detectors: FlowDetectors,
     /// Protocol, once confirmed.
@@ -116,6 +127,7 @@ impl FlowState {
             inside: 0,
             was_inside: false,
             tls: None,
+            moved: None,
             detectors: FlowDetectors::default(),
             app_proto: None,
             encrypted: false,
@@ -154,6 +166,32 @@ impl FlowState {
     /// What records say of the TLS that something was found in.
     pub fn opened_facts(&self, inside: bool) -> Option<Opened> {
         inside.then(|| Opened { tls: self.tls.clone() })
+    }
+
+    /// Bytes of a file or pipe of SMB came.
+    pub fn note_moved(&mut self, file: Option<&File>, tx_id: Option<u64>) {
+        let Some(file) = file else {
+            self.moved = None;
+            return;
+        };
+        match &mut self.moved {
+            Some(moved) if moved.number == file.number => moved.tx_id = tx_id,
+            moved => {
+                let mut object = Fields::new();
+                object.set_some("share", file.share.clone());
+                object.set(if file.pipe { "named_pipe" } else { "filename" }, file.name.clone());
+                *moved = Some(Box::new(Moved { number: file.number, tx_id, object }));
+            }
+        }
+    }
+
+    /// What contents of a transaction of SMB are of.
+    pub fn moved_by(&self, content: &Content<'_>) -> Option<Fields> {
+        let of_smb = content.layers.first().is_some_and(|layer| matches!(*layer, "smb.file" | "smb.pipe"));
+        let moved = self.moved.as_ref().filter(|moved| of_smb && moved.tx_id == content.tx_id)?;
+        let mut object = moved.object.clone();
+        object.set_some("id", moved.tx_id);
+        Some(object)
     }
 
     /// A detection tells what this rule would tell in this direction.

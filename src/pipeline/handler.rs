@@ -195,7 +195,11 @@ impl<'r> Handler<'r> {
             }
             let context = Self::context(&settings, flow, state, cause);
             let scanned = Scanned::Content { layers: content.layers, direction: content.direction, tx_id: content.tx_id };
-            self.findings.findings.push(backstop_detectors::finding_for_match(&context, found, &scanned));
+            let mut finding = backstop_detectors::finding_for_match(&context, found, &scanned);
+            if let Some(smb) = state.moved_by(&content) {
+                finding.context.set("smb", smb);
+            }
+            self.findings.findings.push(finding);
         }
         self.take_findings(flow, state, at, cause);
     }

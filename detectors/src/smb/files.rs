@@ -294,7 +294,8 @@ impl Files {
             return;
         };
         watched.told = true;
-        let moved = Moved { operation: "write", size: watched.written.total, cut: watched.written.cut };
+        // Of what is no text the head says it all.
+        let moved = Moved { operation: "write", size: watched.written.total, cut: watched.text && watched.written.cut };
         let mut finding = plain(meta, context, backstop_types::Fields::new());
         evidence::excerpt(&mut finding, head, watched.written.total, context.config.max_excerpt);
         finding.outcome = outcome;

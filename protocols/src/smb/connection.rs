@@ -7,6 +7,7 @@ use backstop_types::Direction;
 use super::anomaly;
 use super::command::Command;
 use super::content::Contents;
+use super::header::Smb2;
 use super::transaction::{
     Asked, Encrypted, Exchange, File, FileData, Negotiated, PipeData, Session, ShareType, Stage, Transaction, Tree,
 };
@@ -24,6 +25,10 @@ pub enum Key {
 pub type TreeKey = (u64, u32);
 /// Trees of SMB 1 belong to the connection.
 pub const SMB1_TREES: u64 = u64::MAX;
+
+/// Responses that are kept for requests that come later, and bytes of each: the fixed part of a CREATE response is the longest.
+const MAX_EARLY: usize = 32;
+const MAX_EARLY_LEN: usize = 256;
 
 /// A request that waits.
 #[derive(Debug)]
@@ -67,6 +72,8 @@ pub struct Connection {
     opens: BTreeMap<u64, Open>,
     ids: BTreeMap<[u8; 16], u64>,
     pending: VecDeque<Pending>,
+    /// Responses that came before their requests.
+    early: VecDeque<(Smb2, Vec<u8>)>,
     /// Who sends requests, once that is known.
     pub client: Option<Direction>,
     /// Bytes are missing somewhere: what does not fit is nobody's fault.
@@ -90,6 +97,7 @@ impl Connection {
             opens: BTreeMap::new(),
             ids: BTreeMap::new(),
             pending: VecDeque::new(),
+            early: VecDeque::new(),
             client: None,
             lossy: false,
             contents: 0,
@@ -104,7 +112,7 @@ impl Connection {
     pub fn held(&self) -> usize {
         // A session, tree or open file has a few names.
         let entries = self.sessions.len() + self.trees.len() + self.opens.len() + self.pending.len();
-        self.contents + entries * 512
+        self.contents + (entries + self.early.len()) * 512
     }
 
     /// The sender of a message is known by it. Whether that fits.
@@ -143,6 +151,20 @@ impl Connection {
     pub fn take(&mut self, key: Key) -> Option<Pending> {
         let at = self.pending.iter().position(|pending| pending.key == key)?;
         self.pending.remove(at)
+    }
+
+    /// A response whose request was not seen: it may wait behind a hole in the other direction.
+    pub fn early(&mut self, header: &Smb2, message: &[u8]) {
+        if self.early.len() >= MAX_EARLY {
+            self.early.pop_front();
+        }
+        self.early.push_back((*header, message.get(..MAX_EARLY_LEN).unwrap_or(message).to_vec()));
+    }
+
+    /// The response that came before this request.
+    pub fn take_early(&mut self, message_id: u64) -> Option<(Smb2, Vec<u8>)> {
+        let at = self.early.iter().position(|(header, _)| header.message_id == message_id)?;
+        self.early.remove(at)
     }
 
     /// The SMB 1 request that asked for any dialect of SMB 2 ([MS-SMB2] 3.3.5.3).

@@ -12,6 +12,8 @@
 //! to the content rules (`smb.file`). Signatures are not verified. Of an NTLM login names are kept, and no challenge or
 //! response.
 //!
+//! A response that comes before its request, which may wait behind a hole, is kept for it where it says what is open.
+//!
 //! Encrypted sessions are told once ([`Encrypted`]); what is inside is not read. Compressed messages are decompressed within
 //! `Limits::max_buffer`.
 //!

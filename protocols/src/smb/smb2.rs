@@ -24,6 +24,19 @@ const MAX_CONTEXTS: usize = 16;
 /// A file id in a related request: that of the one before (3.3.5.2.7.2).
 const SAME_FILE: [u8; 16] = [0xff; 16];
 
+/// Responses that say something also when they come before their requests, which wait behind a hole: what is open, and what became
+/// of it. What they point to is not needed.
+const MATTERS_LATE: [u16; 8] = [
+    code2::SESSION_SETUP,
+    code2::LOGOFF,
+    code2::TREE_CONNECT,
+    code2::TREE_DISCONNECT,
+    code2::CREATE,
+    code2::CLOSE,
+    code2::WRITE,
+    code2::SET_INFO,
+];
+
 /// A message, or its head.
 #[derive(Clone, Copy)]
 pub struct Message<'a>(pub &'a [u8]);
@@ -124,6 +137,9 @@ pub fn request(
             Some(bytes) => pieces(conn, moved, bytes, out),
             None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
         }
+    }
+    if let Some((answer, message)) = conn.take_early(header.message_id) {
+        response(conn, &answer, Message(&message), direction.reverse(), out);
     }
     (header.command == code2::WRITE).then_some(Moved { tx_id, file, pipe, written: true, offset })
 }
@@ -239,6 +255,9 @@ pub fn response(
     let taken = if header.command == code2::NEGOTIATE { taken.or_else(|| conn.take_negotiate()) } else { taken };
     let is_data = matches!(header.status, 0 | STATUS_BUFFER_OVERFLOW);
     let Some(mut pending) = taken else {
+        if MATTERS_LATE.contains(&header.command) {
+            conn.early(header, message.0);
+        }
         // Data of a request that nobody saw.
         let moved = Moved { tx_id: None, file: None, pipe: false, written: false, offset: 0 };
         return (header.command == code2::READ && is_data).then_some(moved);

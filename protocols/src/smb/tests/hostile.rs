@@ -243,3 +243,34 @@ fn a_hole_costs_what_is_in_it() {
         assert!(contents(&recorder).contains(&b"behind".as_slice()));
     }
 }
+
+/// Requests that wait behind a hole come after their responses.
+#[test]
+fn responses_that_come_first_are_paired() {
+    let mut talk = Talk::default();
+    let login = talk.script.len();
+    talk.connect(r"\\VBR01\C$", 1, OK);
+    talk.put(r"temp\a.ps1", b"late", 2);
+    let (before, behind) = talk.script.split_at(login);
+    let of = |direction| behind.iter().filter(move |(of, _)| *of == direction).cloned();
+    let script: Script = before.iter().cloned().chain(of(DOWN)).chain(of(UP)).collect();
+    let recorder = run(&script);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+    assert_eq!(contents(&recorder), [b"late"]);
+    let told = answered(&recorder);
+    let expected = ["TREE_CONNECT", "CREATE", "WRITE", "WRITE", "CLOSE"].map(|command| format!("SMB2_{command}"));
+    assert_eq!(told[3..].iter().map(|(command, ..)| command.clone()).collect::<Vec<_>>(), expected);
+    assert!(told[4..].iter().all(|(_, status, name)| status == "SUCCESS" && name == r"temp\a.ps1"));
+    testing::assert_every_segmentation_is_equal(&script);
+    // Answers to nothing are forgotten.
+    let mut talk = Talk::default();
+    for _ in 0..1_000 {
+        let header = Header { flags: 1, ..talk.header(command::CREATE) };
+        talk.say(DOWN, &[header.with(&smb::created([7; 16], 0))]);
+    }
+    let (mut recorder, mut driver) = (Recorder::default(), Driver::new(Limits::default()));
+    for (direction, bytes) in &talk.script {
+        driver.data(*direction, bytes, &mut recorder);
+        assert!(driver.buffered() < 40 * 512);
+    }
+}

@@ -193,3 +193,26 @@ mod smb1 {
         assert_eq!((text(write, "filename"), text(write, "share")), (r"\temp\a.ps1", r"\\VBR01\ADMIN$"));
     }
 }
+
+/// The CREATE of [MS-SMB2] 4.4, by the values that it gives: message 9 of a session and tree that began before.
+#[test]
+fn the_example_of_a_named_pipe_is_read_by_its_fields() {
+    let mut message = b"\xfeSMB\x40\0\0\0\0\0\0\0\x05\0\x6f\0\0\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0".to_vec();
+    message.extend(b"\x0d\0\0\0\0\x04\0\0");
+    message.extend([0; 16]);
+    // Size, security flags, oplock, impersonation; create flags and reserved; access, attributes, share, disposition, options.
+    message.extend(b"\x39\0\0\x09\x02\0\0\0");
+    message.extend([0; 16]);
+    for number in [0x0012_019f_u32, 0, 3, 1, 0x40] {
+        message.extend(number.to_le_bytes());
+    }
+    message.extend(b"\x78\0\x0c\0\0\0\0\0\0\0\0\0s\0r\0v\0s\0v\0c\0");
+    let script = [(UP, smb::frame(&[message]))];
+    testing::assert_every_segmentation_is_equal(&script);
+    let recorder = run(&script);
+    assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+    let (_, fields) = recorder.transactions().next().unwrap();
+    assert_eq!((fields.get("session_id"), fields.get("tree_id")), (Some(&Value::Uint(0x0400_0000_000d)), Some(&Value::Uint(1))));
+    assert_eq!((text(fields, "filename"), text(fields, "command")), ("srvsvc", "SMB2_COMMAND_CREATE"));
+    assert_eq!(text(fields, "disposition"), "FILE_OPEN");
+}
