@@ -24,7 +24,8 @@ cd "$work"
 mkdir www body
 chmod -R a+rwX "$work"
 
-port=$((20000 + $$ % 20000))
+# Two of its own: scripts that run at the same time have numbers next to each other.
+port=$((20000 + $$ * 2 % 20000))
 cat >nginx.conf <<CONF
 pid $work/nginx.pid;
 error_log $work/error.log;
