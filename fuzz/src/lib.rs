@@ -22,6 +22,7 @@ pub mod parser;
 pub mod pgsql;
 pub mod reassembly;
 pub mod seeds;
+pub mod smb;
 pub mod split;
 pub mod sql_text;
 pub mod tds;
@@ -47,6 +48,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "tls_keys", run: tls_keys::run },
     Target { name: "tls_sealed", run: tls_sealed::run },
     Target { name: "tls_session", run: tls_session::run },
+    Target { name: "smb", run: smb::run },
     Target { name: "tds", run: tds::run },
     Target { name: "pgsql", run: pgsql::run },
     Target { name: "http", run: http::run },

@@ -20,7 +20,7 @@ pub const CLOSE: u8 = 0x04;
 pub const SMALL: u8 = 0x80;
 
 /// Caps small enough to be reached by a short input.
-const SMALL_LIMITS: Limits = Limits {
+pub(crate) const SMALL_LIMITS: Limits = Limits {
     max_buffer: 4 * 1024,
     max_message: 2 * 1024,
     max_depth: 8,

@@ -8,11 +8,10 @@ use backstop_capture::packet::flags::{ACK, FIN, PSH, RST, SYN, URG};
 use backstop_protocols::PROTOCOLS;
 use backstop_testkit::fixture::{self, Script};
 use backstop_testkit::frame::{Frame, fragments};
-use backstop_testkit::smb;
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{frames, http, parser, pgsql, reassembly, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -64,6 +63,9 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         pgsql_messages(&mut out, &name, &script)?;
     }
     smb_talks(&mut out)?;
+    for (name, script) in fixture::all("smb_") {
+        smb_messages(&mut out, &name, &script)?;
+    }
     http_messages(&mut out)?;
     dns_messages(&mut out)?;
     hellos(&mut out)?;
@@ -205,20 +207,49 @@ fn conversation(out: &mut Writer, name: &str, script: &Script) -> io::Result<()>
     Ok(())
 }
 
+/// The messages of an SMB conversation; headers away, the target adds them.
+fn smb_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    let mut seed = vec![if name.ends_with('1') { parser::SMALL } else { 0 }, 50];
+    'turns: for (direction, bytes) in script {
+        let mut rest = bytes.as_slice();
+        while let [0, high, middle, low, body @ ..] = rest {
+            let len = usize::from(*high) << 16 | usize::from(*middle) << 8 | usize::from(*low);
+            let Some((mut frame, after)) = body.split_at_checked(len) else { break };
+            rest = after;
+            let mut related = false;
+            while let Some(head) = frame.get(..24) {
+                let next = u32::from_le_bytes([head[20], head[21], head[22], head[23]]) as usize;
+                let next = if head[0] == 0xfe && (64..frame.len()).contains(&next) { next } else { frame.len() };
+                let (message, after) = frame.split_at(next);
+                let Some((op, part)) = smb::part(message, op(*direction) != 0, related) else { break };
+                if seed.len() + part.len() > MAX_SEED {
+                    break 'turns;
+                }
+                split::push(&mut seed, op, &part);
+                (frame, related) = (after, true);
+            }
+        }
+    }
+    out.add("smb", name, &seed)
+}
+
 /// What recorded SMB conversations do not do.
 fn smb_talks(out: &mut Writer) -> io::Result<()> {
-    let mut files = smb::Talk::default();
-    files.connect(r"\\VBR01\C$", 1, smb::OK);
+    use backstop_testkit::smb as talk;
+
+    let mut files = talk::Talk::default();
+    files.connect(r"\\VBR01\C$", 1, talk::OK);
     files.put(r"temp\a.ps1", b"Get-Date; Get-Process; Get-Service", 11);
-    files.create("denied.ps1", smb::DENIED);
-    let id = files.create("a.tmp", smb::OK);
-    files.exchange(smb::command::SET_INFO, &smb::set_info(id, 10, &smb::rename("b.bat")), smb::OK, &[2, 0]);
-    files.write(id, 900, b"MZ", smb::OK);
+    files.create("denied.ps1", talk::DENIED);
+    let id = files.create("a.tmp", talk::OK);
+    files.exchange(talk::command::SET_INFO, &talk::set_info(id, 10, &talk::rename("b.bat")), talk::OK, &[2, 0]);
+    files.write(id, 900, b"MZ", talk::OK);
     files.get("c.txt", b"text");
     files.disconnect();
     conversation(out, "smb_files", &files.script)?;
-    let mut packed = smb::Talk::default();
-    packed.connect(r"\\VBR01\IPC$", 2, smb::OK);
+    smb_messages(out, "smb_files", &files.script)?;
+    let mut packed = talk::Talk::default();
+    packed.connect(r"\\VBR01\IPC$", 2, talk::OK);
     for (algorithm, bytes) in
         [(1_u8, &b"\x03\xb0\x02x\x04\0"[..]), (2, b"\xff\xff\xff\x1fabc\x17\0\x0f\xff\x26\x01"), (3, &[0x11; 270])]
     {
@@ -226,7 +257,8 @@ fn smb_talks(out: &mut Writer) -> io::Result<()> {
         packed.say(Direction::ToServer, &[[&head, bytes].concat()]);
     }
     packed.script.push((Direction::ToServer, b"\x81\0\0\x02ab\x85\0\0\0".to_vec()));
-    conversation(out, "smb_compressed", &packed.script)
+    conversation(out, "smb_compressed", &packed.script)?;
+    smb_messages(out, "smb_compressed", &packed.script)
 }
 
 /// The messages of each direction of a net.tcp conversation.
