@@ -6,10 +6,13 @@ use backstop_protocols::AppProto;
 
 use crate::{Detector, REGISTRY};
 
-/// Detectors of one flow, in the order of [`REGISTRY`].
+/// Detectors of one flow, in the order of [`REGISTRY`]. Nothing but a pointer until a protocol speaks: many flows never do.
 #[derive(Default)]
-pub struct FlowDetectors {
-    made: Vec<(usize, Box<dyn Detector>)>,
+pub struct FlowDetectors(Option<Box<Made>>);
+
+#[derive(Default)]
+struct Made {
+    detectors: Vec<(usize, Box<dyn Detector>)>,
     /// Protocols that have spoken.
     spoke: Vec<AppProto>,
 }
@@ -17,29 +20,35 @@ pub struct FlowDetectors {
 impl FlowDetectors {
     /// Those that a transaction or an anomaly of a protocol concerns.
     pub fn of(&mut self, app_proto: AppProto) -> impl Iterator<Item = &mut dyn Detector> {
-        if !self.spoke.contains(&app_proto) {
-            self.spoke.push(app_proto);
-            self.make(app_proto);
+        let made = self.0.get_or_insert_default();
+        if !made.spoke.contains(&app_proto) {
+            made.spoke.push(app_proto);
+            made.add(app_proto);
         }
         let concerned = move |index: usize| REGISTRY.get(index).is_some_and(|registered| registered.of.contains(&app_proto));
-        self.made.iter_mut().filter(move |(index, _)| concerned(*index)).map(|(_, detector)| &mut **detector as &mut dyn Detector)
+        made.detectors
+            .iter_mut()
+            .filter(move |(index, _)| concerned(*index))
+            .map(|(_, detector)| &mut **detector as &mut dyn Detector)
     }
 
     /// All that were made.
     pub fn all(&mut self) -> impl Iterator<Item = &mut dyn Detector> {
-        self.made.iter_mut().map(|(_, detector)| &mut **detector as &mut dyn Detector)
+        self.0.iter_mut().flat_map(|made| &mut made.detectors).map(|(_, detector)| &mut **detector as &mut dyn Detector)
     }
 
     /// Whether one of them holds what time will decide.
     #[must_use]
     pub fn wants_tick(&self) -> bool {
-        self.made.iter().any(|(_, detector)| detector.wants_tick())
+        self.0.iter().flat_map(|made| &made.detectors).any(|(_, detector)| detector.wants_tick())
     }
+}
 
-    fn make(&mut self, app_proto: AppProto) {
+impl Made {
+    fn add(&mut self, app_proto: AppProto) {
         for (index, registered) in REGISTRY.iter().enumerate().filter(|(_, registered)| registered.of.contains(&app_proto)) {
-            if let Err(at) = self.made.binary_search_by_key(&index, |(index, _)| *index) {
-                self.made.insert(at, (index, (registered.new)()));
+            if let Err(at) = self.detectors.binary_search_by_key(&index, |(index, _)| *index) {
+                self.detectors.insert(at, (index, (registered.new)()));
             }
         }
     }
@@ -58,7 +67,8 @@ mod tests {
         assert_eq!(detectors.of(AppProto::Nmf).count(), of(AppProto::Nmf));
         assert_eq!(detectors.of(AppProto::Tls).count(), of(AppProto::Tls));
         assert!(of(AppProto::Tls) > 0 && of(AppProto::Tls) < of(AppProto::Nmf));
-        assert!(detectors.made.is_sorted_by(|(one, _), (other, _)| one < other));
-        assert!(detectors.made.len() < REGISTRY.len());
+        let made = &detectors.0.unwrap().detectors;
+        assert!(made.is_sorted_by(|(one, _), (other, _)| one < other));
+        assert!(made.len() < REGISTRY.len());
     }
 }

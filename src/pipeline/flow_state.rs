@@ -77,6 +77,15 @@ pub struct Moved {
     object: Fields,
 }
 
+/// What was said of a flow, as far as it says what need not be said again.
+#[derive(Default)]
+struct Said {
+    /// Rules already reported: identity and direction.
+    reported: Vec<(u64, Direction)>,
+    /// Ids of our own rules that have nothing to add: a detection tells the same cause.
+    covered: Vec<(u64, Direction)>,
+}
+
 /// Parsers, scans and detectors of one flow.
 pub struct FlowState {
     /// Parsers; none when no layer wants bytes any more.
@@ -99,10 +108,8 @@ pub struct FlowState {
     pub app_proto: Option<AppProto>,
     /// The stream is ciphertext from here on: the clear part of a handshake is over.
     pub encrypted: bool,
-    /// Rules already reported: identity and direction.
-    reported: Vec<(u64, Direction)>,
-    /// Ids of our own rules that have nothing to add: a detection tells the same cause.
-    covered: Vec<(u64, Direction)>,
+    /// What was said of it.
+    said: Option<Box<Said>>,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -131,8 +138,7 @@ impl FlowState {
             detectors: FlowDetectors::default(),
             app_proto: None,
             encrypted: false,
-            reported: Vec::new(),
-            covered: Vec::new(),
+            said: None,
             alerted: false,
             transactions: 0,
             anomalies: 0,
@@ -196,22 +202,25 @@ impl FlowState {
 
     /// A detection tells what this rule would tell in this direction.
     pub fn cover(&mut self, rule: u64, direction: Direction) {
-        if self.covered.len() < MAX_REPORTED && !self.covered.contains(&(rule, direction)) {
-            self.covered.push((rule, direction));
+        let covered = &mut self.said.get_or_insert_default().covered;
+        if covered.len() < MAX_REPORTED && !covered.contains(&(rule, direction)) {
+            covered.push((rule, direction));
         }
     }
 
     /// Whether a detection tells what this match would tell.
     pub fn is_covered(&self, found: &Match, direction: Direction) -> bool {
-        found.rule.namespace == SHIPPED_NAMESPACE && found.rule.sid.is_some_and(|rule| self.covered.contains(&(rule, direction)))
+        let covered = self.said.as_ref().map_or([].as_slice(), |said| &said.covered);
+        found.rule.namespace == SHIPPED_NAMESPACE && found.rule.sid.is_some_and(|rule| covered.contains(&(rule, direction)))
     }
 
     /// Remembers that a rule was reported; false when it was before, or when the memory is full.
     pub fn report_once(&mut self, rule: u64, direction: Direction) -> bool {
-        if self.reported.len() >= MAX_REPORTED || self.reported.contains(&(rule, direction)) {
+        let reported = &mut self.said.get_or_insert_default().reported;
+        if reported.len() >= MAX_REPORTED || reported.contains(&(rule, direction)) {
             return false;
         }
-        self.reported.push((rule, direction));
+        reported.push((rule, direction));
         true
     }
 }

@@ -52,8 +52,14 @@ struct Work {
 enum Last {
     /// Look at what waits for keys.
     Settle(Cause),
-    /// End all flows.
-    Finish(Cause),
+    /// End the flows that began with this packet or before.
+    Finish(Cause, u64),
+}
+
+/// Flows are ended in parts, by the packets they began with: the records of a million would wait in memory for the last one.
+fn ends(last: &Cause) -> impl Iterator<Item = u64> {
+    let step = (last.number / 64).max(16 * 1024);
+    (1..64).map(move |part| step * part).take_while(move |until| *until < last.number).chain([u64::MAX])
 }
 
 struct Done {
@@ -218,8 +224,11 @@ fn inline(
         worker.settle(front.at, &front.clock.last(), &mut epoch);
         collector.epoch(std::slice::from_mut(&mut epoch));
     }
-    worker.finish(&front.clock.last(), &mut epoch);
-    collector.epoch(std::slice::from_mut(&mut epoch));
+    let last = front.clock.last();
+    for until in ends(&last) {
+        worker.finish(until, &last, &mut epoch);
+        collector.epoch(std::slice::from_mut(&mut epoch));
+    }
     RunEnd { totals: front.totals(source, worker.stats()), error }
 }
 
@@ -381,7 +390,10 @@ fn threaded(
             front.go_on();
             crew.send(&front, collector, false, Some(Last::Settle(last)));
         }
-        let stats = crew.send(&front, collector, true, Some(Last::Finish(last))).unwrap_or_default();
+        let mut stats = WorkerStats::default();
+        for until in ends(&last) {
+            stats = crew.send(&front, collector, true, Some(Last::Finish(last, until))).unwrap_or_default();
+        }
         RunEnd { totals: front.totals(source, stats), error }
     })
 }
@@ -399,7 +411,7 @@ fn worker_loop(
         match last {
             None => worker.run(at, &batch, &ticks, &mut epoch),
             Some(Last::Settle(cause)) => worker.settle(at, &cause, &mut epoch),
-            Some(Last::Finish(cause)) => worker.finish(&cause, &mut epoch),
+            Some(Last::Finish(cause, until)) => worker.finish(until, &cause, &mut epoch),
         }
         let stats = snapshot.then(|| worker.stats());
         if done.send(Done { worker: index, batch, epoch, stats }).is_err() {

@@ -111,12 +111,12 @@ impl<'r> Worker<'r> {
         std::mem::swap(&mut self.handler.epoch, epoch);
     }
 
-    /// Ends all flows.
-    pub fn finish(&mut self, cause: &Cause, epoch: &mut Epoch) {
+    /// Ends the flows that began with packet `until` or before.
+    pub fn finish(&mut self, until: u64, cause: &Cause, epoch: &mut Epoch) {
         std::mem::swap(&mut self.handler.epoch, epoch);
         self.handler.phase = Phase::End;
         for table in self.tables.iter_mut().flatten() {
-            table.finish(cause, &mut self.handler);
+            table.finish_until(until, cause, &mut self.handler);
         }
         std::mem::swap(&mut self.handler.epoch, epoch);
     }

@@ -40,6 +40,8 @@ pub struct FlowTable<H: StreamHandler> {
     due: Vec<(u32, u32)>,
     /// Where the next eviction sample begins.
     hand: u32,
+    /// Flows that the end of the capture still has to end, in the order in which they began: by their first packet and slot.
+    ending: Option<std::iter::Peekable<std::vec::IntoIter<(u64, u32)>>>,
 }
 
 /// The parts of a table that reassembly works with, beside the flow.
@@ -74,6 +76,7 @@ impl<H: StreamHandler> FlowTable<H> {
             listed: Vec::new(),
             due: Vec::new(),
             hand: 0,
+            ending: None,
             config,
         }
     }
@@ -459,13 +462,23 @@ impl<H: StreamHandler> FlowTable<H> {
 
     /// The capture is over: ends all flows, in the order in which they began.
     pub fn finish(&mut self, cause: &Cause, handler: &mut H) {
-        let mut all: Vec<(u64, u32)> = (0..self.flows.slots())
-            .filter_map(|slot| self.flows.get(slot).filter(|flow| flow.in_use).map(|flow| (flow.first_number, slot)))
-            .collect();
-        all.sort_unstable();
-        for (_, slot) in all {
+        self.finish_until(u64::MAX, cause, handler);
+    }
+
+    /// The same for flows that began with packet `until` or before, so that what ends can be written before more does. No packets
+    /// may come between the calls.
+    pub fn finish_until(&mut self, until: u64, cause: &Cause, handler: &mut H) {
+        let mut ending = self.ending.take().unwrap_or_else(|| {
+            let mut all: Vec<(u64, u32)> = (0..self.flows.slots())
+                .filter_map(|slot| self.flows.get(slot).filter(|flow| flow.in_use).map(|flow| (flow.first_number, slot)))
+                .collect();
+            all.sort_unstable();
+            all.into_iter().peekable()
+        });
+        while let Some((_, slot)) = ending.next_if(|(first, _)| *first <= until) {
             self.end(slot, EndReason::Shutdown, cause, handler);
         }
+        self.ending = Some(ending);
     }
 }
 

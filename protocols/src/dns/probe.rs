@@ -36,8 +36,8 @@ pub fn stream(direction: Direction, bytes: &[u8]) -> Probe {
     }
     let here = bytes.get(PREFIX..bytes.len().min(PREFIX + len)).unwrap_or_default();
     let Some(header) = Header::read(here) else {
-        // The bytes of the flags already tell the direction.
-        let flags = here.get(2).map(|high| high >> 7 == u8::from(direction == Direction::ToClient));
+        // The first byte of the flags already tells the direction, and that it is a standard query.
+        let flags = here.get(2).map(|high| high >> 7 == u8::from(direction == Direction::ToClient) && high & 0x78 == 0);
         return if flags == Some(false) { Probe::No } else { Probe::MoreBytes };
     };
     if !fits(direction, &header) {

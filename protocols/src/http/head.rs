@@ -75,7 +75,9 @@ impl Head {
             deviations.push(anomaly::LENIENT_START_LINE);
         }
         deviate(line, deviations);
-        let mut head = Self { start, raw: Vec::new(), fields: Vec::new(), framing_beyond: 0, ends: [false; 2], cut: line.cut };
+        // Room for an ordinary head: it would grow some six times.
+        let (raw, fields) = (Vec::with_capacity(512), Vec::with_capacity(16));
+        let mut head = Self { start, raw, fields, framing_beyond: 0, ends: [false; 2], cut: line.cut };
         head.ends_with(line);
         Some(head)
     }
