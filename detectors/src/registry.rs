@@ -75,7 +75,8 @@ mod tests {
                 assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
             }
         }
-        assert!((9_401_001..=9_401_010).chain(9_402_001..=9_402_010).all(|sid| seen.contains(&sid)));
+        let smb = [9_404_001, 9_404_002, 9_404_010, 9_404_011];
+        assert!((9_401_001..=9_401_010).chain(9_402_001..=9_402_010).chain(smb).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -82,7 +82,10 @@ pub fn frame(messages: &[Vec<u8>]) -> Vec<u8> {
         if number + 1 < messages.len() {
             body.resize(body.len().next_multiple_of(8), 0);
             let next = u32::try_from(body.len() - start).unwrap();
-            body[start + 20..start + 24].copy_from_slice(&next.to_le_bytes());
+            // What has no such field is followed by the next one all the same.
+            if let Some(field) = body.get_mut(start + 20..start + 24) {
+                field.copy_from_slice(&next.to_le_bytes());
+            }
         }
     }
     [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], &body].concat()

@@ -48,7 +48,7 @@ impl Facts {
 /// How a file was touched.
 #[derive(Clone, Copy, Debug)]
 pub struct Moved {
-    /// `write`, `read`, `create`, `rename`.
+    /// `write`, `read`, `create`, `rename`, `copy`.
     pub operation: &'static str,
     /// Bytes by now.
     pub size: u64,

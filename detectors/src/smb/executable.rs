@@ -21,11 +21,22 @@ pub static META: Meta = Meta {
 
 /// Content rules that tell the same by its raw bytes.
 pub const RULE: u64 = 9_411_030;
-/// How far the header may point.
-pub const HEAD: usize = 4_096;
+/// Bytes that are looked at where nothing says that it takes more.
+const HEAD: usize = 4_096;
+
+/// Bytes of a file that begins so which tell what it is.
+pub fn wanted(head: &[u8]) -> usize {
+    let place = if head.starts_with(b"MZ") { header_at(head) } else { None };
+    place.map_or(HEAD, |place| place.saturating_add(4).max(HEAD))
+}
+
+fn header_at(head: &[u8]) -> Option<usize> {
+    let place = head.get(0x3c..0x40)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_le_bytes(*place)).ok()
+}
 
 /// Whether a file that begins so is a Portable Executable: `MZ`, and `PE\0\0` where the number at 0x3c says.
 pub fn is_executable(head: &[u8]) -> bool {
-    let place = head.get(0x3c..0x40).and_then(|place| place.first_chunk::<4>()).map(|place| u32::from_le_bytes(*place) as usize);
-    head.starts_with(b"MZ") && place.and_then(|place| head.get(place..)).is_some_and(|header| header.starts_with(b"PE\0\0"))
+    head.starts_with(b"MZ")
+        && header_at(head).and_then(|place| head.get(place..)).is_some_and(|header| header.starts_with(b"PE\0\0"))
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! WRITE ─► held ─► looked at when it is there, when it doubles, at the end ─► findings wait for the status ─► alerts
 //! READ  ─► held ─► the same ─────────────────────────────────────────────────────────────────────────────► alerts
-//! CREATE that is refused, rename to a script ─► alert
+//! CREATE that is refused, rename to a script, copy into one ─► alert
 //! ```
 //! Looked at are files with a script's extension on any share, and all that is written to an administrative one.
 
@@ -36,6 +36,8 @@ const READS: [Command; 2] = [Command::Smb2(0x08), Command::Smb1(0x2e)];
 const CREATES: [Command; 3] = [Command::Smb2(0x05), Command::Smb1(0xa2), Command::Smb1(0x2d)];
 /// STATUS_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD, STATUS_MEDIA_WRITE_PROTECTED: who may not. Other errors are everyday.
 const REFUSALS: [u32; 3] = [0xc000_0022, 0xc000_0061, 0xc000_00a2];
+/// FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE ([MS-SMB2] 2.2.31.1): the server copies into the file.
+const COPIES: [u32; 2] = [0x0014_40f2, 0x0014_80f2];
 /// Access that writes: FILE_WRITE_DATA, FILE_APPEND_DATA, GENERIC_ALL, GENERIC_WRITE ([MS-SMB2] 2.2.13.1.1).
 const WRITE_ACCESS: u32 = 0x5000_0006;
 
@@ -103,6 +105,8 @@ impl Files {
             self.moves(context, exchange, file, true, out);
         } else if READS.contains(&exchange.command) && exchange.status.is_some() {
             self.moves(context, exchange, file, false, out);
+        } else if exchange.asked.function.is_some_and(|function| COPIES.contains(&function)) && exchange.status == Some(0) {
+            self.placed(context, exchange, file, "copy", out);
         } else if CREATES.contains(&exchange.command) && exchange.status.is_some_and(|status| REFUSALS.contains(&status)) {
             self.refused(context, exchange, file, out);
         }
@@ -162,11 +166,13 @@ impl Files {
         }
         let Some(at) = self.watched.iter().rposition(|watched| watched.number == file.number) else { return };
         let Some(mut watched) = self.watched.remove(at) else { return };
-        let max = if watched.text { context.config.content.max_input } else { executable::HEAD };
         let side = if data.written { &mut watched.written } else { &mut watched.read };
         if data.written && !watched.script && data.offset == 0 && side.total == 0 {
             watched.text = crate::content::text(data.bytes.get(..512).unwrap_or(data.bytes)).is_some();
         }
+        let max = context.config.content.max_input;
+        let head = if data.offset == 0 { data.bytes } else { side.bytes() };
+        let max = if watched.text { max } else { executable::wanted(head).min(max) };
         let room = context.config.smb.max_held.saturating_sub(self.held);
         let was_cut = side.cut;
         self.held += side.put(data.offset, data.bytes, max, room);
@@ -331,8 +337,22 @@ impl Files {
     /// A file that the server would not let anybody make.
     fn refused(&mut self, context: &Context<'_>, exchange: &Exchange<'_>, file: &File, out: &mut Findings) {
         let makes = exchange.asked.disposition.is_some_and(|disposition| disposition != 1) && file.access & WRITE_ACCESS != 0;
-        if makes && is_administrative(file) && names::is_script(&file.name, &context.config.smb.script_extensions) {
-            self.without_content(context, exchange, Facts::of(file), "create", out);
+        if makes {
+            self.placed(context, exchange, file, "create", out);
+        }
+    }
+
+    /// A file that is one, or would be, without its content being on the wire.
+    fn placed(
+        &mut self,
+        context: &Context<'_>,
+        exchange: &Exchange<'_>,
+        file: &File,
+        operation: &'static str,
+        out: &mut Findings,
+    ) {
+        if is_administrative(file) && names::is_script(&file.name, &context.config.smb.script_extensions) {
+            self.without_content(context, exchange, Facts::of(file), operation, out);
         }
     }
 

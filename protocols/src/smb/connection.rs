@@ -139,12 +139,18 @@ impl Connection {
         }
         self.pending.push_back(pending);
         if self.pending.len() > self.limits.max_pending
-            && let Some(oldest) = self.pending.pop_front()
+            && let Some(oldest) = self.pending.remove(self.dispensable())
         {
             self.report(self.client.unwrap_or(Direction::ToServer), anomaly::PENDING_LIMIT, out);
             self.tell(&oldest, Stage::Unanswered, None, out);
         }
         tx_id
+    }
+
+    /// The oldest request that opens nothing, or else the oldest: without what it opens, nothing that follows has a name.
+    fn dispensable(&self) -> usize {
+        let opens = |pending: &Pending| pending.asked.filename.is_some() || pending.asked.share.is_some();
+        self.pending.iter().position(|pending| !opens(pending)).unwrap_or_default()
     }
 
     /// The request that a response answers.

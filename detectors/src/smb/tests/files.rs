@@ -117,6 +117,14 @@ fn programs_are_told_by_what_they_are() {
     talk.write(id, 0, &bytes[..300], OK);
     talk.close(id);
     assert_eq!(told(&replayed(&talk.script)), [(9_404_002, 1, Outcome::Success)]);
+    // A header far behind a stub, in pieces.
+    let mut far = executable();
+    far[0x3c..0x40].copy_from_slice(&200_000_u32.to_le_bytes());
+    far.resize(200_000, 0);
+    far.extend(b"PE\0\0");
+    let mut talk = on(ADMIN);
+    talk.put("far.dat", &far, 30_000);
+    assert_eq!(told(&replayed(&talk.script)), [(9_404_002, 1, Outcome::Success)]);
     let mut mz = executable();
     mz[0x80] = 0;
     for (share, name, bytes) in
@@ -170,6 +178,24 @@ fn a_file_that_becomes_a_script_by_a_rename_is_told() {
     let id = talk.open(r"temp\b.tmp", 1);
     talk.exchange(command::SET_INFO, &set_info(id, 10, &rename(r"temp\check.ps1")), DENIED, &[2, 0]);
     assert_eq!(told(&replayed(&talk.script)), []);
+}
+
+/// FSCTL_SRV_COPYCHUNK_WRITE: the server copies, and nothing of the content is on the wire.
+#[test]
+fn a_script_that_the_server_copies_is_told() {
+    for (share, status, expected) in [(ADMIN, OK, 1), (r"\\h\Backups", OK, 0), (ADMIN, DENIED, 0)] {
+        let mut talk = on(share);
+        let id = talk.create(r"temp\check.ps1", OK);
+        let mut copy = [&[57, 0, 0, 0][..], &0x0014_80f2_u32.to_le_bytes(), &id].concat();
+        copy.resize(57, 0);
+        talk.exchange(command::IOCTL, &copy, status, &[49; 49]);
+        talk.close(id);
+        let flow = replayed(&talk.script);
+        assert_eq!(told(&flow).len(), expected, "{share}");
+        for finding in flow.alerts(9_404_001) {
+            assert_eq!(text(&object(&finding.context, "file"), "operation"), "copy");
+        }
+    }
 }
 
 /// What is not closed is told when its time is up; a connection that is cut tells it at its end.

@@ -274,3 +274,21 @@ fn responses_that_come_first_are_paired() {
         assert!(driver.buffered() < 40 * 512);
     }
 }
+
+/// Who asks for much at once does not hide what is opened.
+#[test]
+fn a_create_among_many_requests_keeps_its_place() {
+    let mut talk = with_share();
+    let (create, id) = (talk.header(command::CREATE), talk.file_id());
+    talk.say(UP, &[create.with(&smb::create("a.ps1", 3, 5, 0))]);
+    for _ in 0..400 {
+        let header = talk.header(command::ECHO);
+        talk.say(UP, &[header.with(&[4, 0, 0, 0])]);
+    }
+    talk.say(DOWN, &[Header { flags: 1, ..create }.with(&smb::created(id, 0))]);
+    talk.write(id, 0, b"x", OK);
+    let recorder = run(&talk.script);
+    assert_eq!(recorder.anomalies(), [anomaly::PENDING_LIMIT]);
+    let written = answered(&recorder).into_iter().find(|(command, ..)| command == "SMB2_WRITE");
+    assert_eq!(written.map(|(_, _, name)| name), Some("a.ps1".to_owned()));
+}
