@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod eve;
+mod files;
 mod keys;
 mod output;
 mod pipeline;

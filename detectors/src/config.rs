@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::content::ContentConfig;
+use crate::names::NamesConfig;
 use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
 
@@ -38,6 +39,8 @@ pub struct DetectConfig {
     pub sql: SqlConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
+    /// Host names that are looked for.
+    pub names: NamesConfig,
     /// What unfolding of content is bounded by.
     pub content: ContentConfig,
 }
@@ -141,6 +144,7 @@ impl Default for DetectConfig {
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
             smb: SmbConfig::default(),
+            names: NamesConfig::default(),
             content: ContentConfig::default(),
         }
     }

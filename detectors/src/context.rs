@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use backstop_protocols::{Anomaly, AppProto, Transaction};
-use backstop_types::{Direction, Endpoint, PacketTime};
+use backstop_types::{Direction, Endpoint, Fields, PacketTime};
 
 use crate::{DetectConfig, Finding};
 
@@ -74,6 +74,56 @@ pub enum Fact {
     BackupServer(IpAddr),
 }
 
+/// A file that a flow carried, and that is over.
+#[derive(Clone, Copy, Debug)]
+pub struct FileFacts<'a> {
+    /// What carried it.
+    pub carrier: AppProto,
+    /// The transaction that moved it.
+    pub tx_id: Option<u64>,
+    /// Who sent it.
+    pub direction: Direction,
+    /// Its name or path.
+    pub name: Option<&'a str>,
+    /// Bytes seen of it.
+    pub size: u64,
+    /// All of it was seen.
+    pub complete: bool,
+    /// Bytes in it are missing.
+    pub gaps: bool,
+    /// What its first bytes say that it is.
+    pub magic: Option<&'static str>,
+    /// In lower-case hexadecimal digits, where it was complete and hashed.
+    pub md5: Option<&'a str>,
+    /// The same.
+    pub sha1: Option<&'a str>,
+    /// The same.
+    pub sha256: Option<&'a str>,
+    /// Its first bytes, as many as are kept.
+    pub bytes: &'a [u8],
+    /// How the bytes came about, outermost first.
+    pub layers: &'a [&'static str],
+}
+
+impl FileFacts<'_> {
+    /// What Suricata says of a file, in `fileinfo` and in the `files` of alerts.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        fields.set_some("filename", self.name.map(str::to_owned));
+        fields.set_some("magic", self.magic);
+        fields.set("gaps", self.gaps);
+        fields.set("state", if self.complete { "CLOSED" } else { "TRUNCATED" });
+        fields.set_some("md5", self.md5.map(str::to_owned));
+        fields.set_some("sha1", self.sha1.map(str::to_owned));
+        fields.set_some("sha256", self.sha256.map(str::to_owned));
+        fields.set("stored", false);
+        fields.set("size", self.size);
+        fields.set_some("tx_id", self.tx_id);
+        fields
+    }
+}
+
 /// Decides on the transactions of one flow. Made at the flow's first transaction.
 pub trait Detector: Send {
     /// A transaction, or a stage of one.
@@ -82,6 +132,11 @@ pub trait Detector: Send {
     /// A protocol violation.
     fn on_anomaly(&mut self, context: &Context<'_>, anomaly: &Anomaly, out: &mut Findings) {
         let _ = (context, anomaly, out);
+    }
+
+    /// A file is over. It comes before the transaction that moved it is answered.
+    fn on_file(&mut self, context: &Context<'_>, file: &FileFacts<'_>, out: &mut Findings) {
+        let _ = (context, file, out);
     }
 
     /// Time has passed; called while [`Detector::wants_tick`].

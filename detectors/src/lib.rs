@@ -8,10 +8,12 @@ mod context;
 pub mod correlate;
 #[cfg(test)]
 mod example;
-pub mod finding;
+mod finding;
+pub mod http;
 mod mask;
 mod matches;
 pub mod mitre;
+pub mod names;
 mod of_flow;
 pub mod powershell;
 mod registry;
@@ -22,7 +24,7 @@ mod testing;
 pub mod veeam;
 
 pub use config::{DetectConfig, EncryptedDump, TlsStack};
-pub use context::{Context, Detector, Fact, Findings, Scanned, Unfolded};
+pub use context::{Context, Detector, Fact, FileFacts, Findings, Scanned, Unfolded};
 pub use correlate::{Admit, Correlator, CorrelatorCounters};
 pub use finding::{Confidence, Finding, Meta, MetaRef, Outcome, RULE_WITHOUT_SID, Role, Stage, Tally, Technique, Threshold};
 pub use matches::finding_for_match;

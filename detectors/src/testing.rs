@@ -9,7 +9,7 @@ use backstop_protocols::veeam::{Call, Param, Reply, ReplyKind, Spec, Stage};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Limits, Sink, Transaction, nmf, veeam};
 use backstop_types::{Direction, Endpoint, Fields, PacketTime, Value};
 
-use crate::{Admit, Context, Correlator, DetectConfig, Detector, Fact, Finding, Findings, FlowDetectors, Outcome};
+use crate::{Admit, Context, Correlator, DetectConfig, Detector, Fact, FileFacts, Finding, Findings, FlowDetectors, Outcome};
 
 /// An object of a finding's context.
 pub fn object(fields: &Fields, name: &str) -> Fields {
@@ -102,6 +102,37 @@ impl Flow {
     pub fn transaction(&mut self, transaction: &Transaction<'_>) {
         let of = Some(transaction.app_proto());
         self.each(of, |detector, context, out| detector.on_transaction(context, transaction, out));
+    }
+
+    /// A file that is over.
+    pub fn file(&mut self, carrier: AppProto, direction: Direction, tx_id: Option<u64>, name: &str, bytes: &[u8]) {
+        let file = FileFacts {
+            carrier,
+            tx_id,
+            direction,
+            name: Some(name),
+            size: bytes.len() as u64,
+            complete: true,
+            gaps: false,
+            magic: crate::content::magic::magic(bytes),
+            md5: None,
+            sha1: None,
+            sha256: None,
+            bytes,
+            layers: &["http.body"],
+        };
+        self.each(Some(carrier), |detector, context, out| detector.on_file(context, &file, out));
+    }
+
+    /// A number for a transaction.
+    pub fn next_number(&mut self) -> u64 {
+        self.next_tx += 1;
+        self.next_tx - 1
+    }
+
+    /// What was found by now.
+    pub fn take(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.out.findings)
     }
 
     pub fn anomaly(&mut self, event: &'static str, direction: Direction) {

@@ -148,6 +148,40 @@ pub struct Content<'a> {
     pub tx_id: Option<u64>,
 }
 
+/// How far a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// More may follow.
+    More,
+    /// Its end was seen, and its sender says that it is all of it.
+    Complete,
+    /// No more follows, and it is not, or need not be, all of it.
+    Truncated,
+}
+
+/// A piece of a file that a conversation carries, whatever carries it.
+#[derive(Clone, Copy, Debug)]
+pub struct FilePart<'a> {
+    /// Which file of the flow and protocol.
+    pub key: u64,
+    /// The transaction that moves it.
+    pub tx_id: Option<u64>,
+    /// Who sends it.
+    pub direction: Direction,
+    /// Its name or path, as far as one was given.
+    pub name: Option<&'a str>,
+    /// How the bytes came about, outermost first.
+    pub layers: &'a [&'static str],
+    /// Where in the file they stand.
+    pub offset: u64,
+    /// The bytes; none: this is only the end.
+    pub bytes: &'a [u8],
+    /// The size of the whole, where it was said.
+    pub size: Option<u64>,
+    /// Whether more follows.
+    pub state: FileState,
+}
+
 /// Where a parser's results go.
 pub trait Sink {
     /// A transaction, or a stage of one. Borrowed for the length of the call.

@@ -12,7 +12,9 @@ pub mod sql;
 #[doc(hidden)]
 pub mod testing;
 
-pub use contract::{Advance, Anomaly, Content, Datagrams, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings};
+pub use contract::{
+    Advance, Anomaly, Content, Datagrams, FilePart, FileState, Limits, ParseError, Parser, Probe, Protocol, Sink, Surroundings,
+};
 pub use driver::Driver;
 pub use registry::{
     AppProto, DATAGRAMS, PROTOCOLS, Transaction, dcerpc, dns, echo, http, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam,

@@ -1,6 +1,6 @@
 //! The list of protocols. A new one is its folder, its `mod` line and its line in the list.
 
-use crate::contract::{Datagrams, Protocol};
+use crate::contract::{Datagrams, FilePart, Protocol};
 
 /// Declares [`AppProto`], [`Transaction`] and [`PROTOCOLS`] from one list.
 macro_rules! app_layer {
@@ -105,6 +105,18 @@ app_layer! {
     Smb => smb,
     /// The template (RFC 862).
     Echo => echo,
+}
+
+impl Transaction<'_> {
+    /// The piece of a file that it brings. A protocol that carries files has its line here.
+    #[must_use]
+    pub fn file_part(&self) -> Option<FilePart<'_>> {
+        match self {
+            Self::Http(tx) => tx.file_part(),
+            Self::Smb(tx) => tx.file_part(),
+            _ => None,
+        }
+    }
 }
 
 /// Protocols of datagrams, in the order in which they are probed.

@@ -20,11 +20,13 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, ContentSection, DecodeSection, DefragSection, DetectSection, DetectSmbSection, DetectSqlSection,
-    EncryptedDumpSection, FlowSection, ParserSection, ScanSection, SqlSection, TlsSection, TlsStackSection,
+    CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectSection, DetectSmbSection,
+    DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection, ScanSection, SqlSection, TlsSection,
+    TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
+use crate::files::FileSettings;
 use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
 
@@ -56,7 +58,9 @@ pub struct Config {
     tls_stack: TlsStackSection,
     detect_sql: DetectSqlSection,
     detect_smb: DetectSmbSection,
+    detect_names: DetectNamesSection,
     content: ContentSection,
+    files: FilesSection,
     decode: DecodeSection,
     defrag: DefragSection,
     flow: FlowSection,
@@ -145,10 +149,13 @@ impl Config {
         let mut decode = DecodeConfig::default();
         self.decode.apply(&mut decode);
         self.defrag.apply(&mut decode.defrag);
+        let mut files = FileSettings::default();
+        self.files.apply(&mut files);
         Settings {
             eve: self.eve(),
             detect: Arc::new(self.detect()),
             limits,
+            files,
             keys: None,
             decode,
             flow: self.flow(),
@@ -189,6 +196,7 @@ impl Config {
         self.tls_stack.apply(&mut detect.tls_stack);
         self.detect_sql.apply(&mut detect.sql);
         self.detect_smb.apply(&mut detect.smb);
+        self.detect_names.apply(&mut detect.names);
         self.content.apply(&mut detect.content);
         detect
     }
@@ -249,7 +257,9 @@ fn keys() -> Vec<String> {
         .chain(section("tls_stack", TlsStackSection::KEYS))
         .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("detect_smb", DetectSmbSection::KEYS))
+        .chain(section("detect_names", DetectNamesSection::KEYS))
         .chain(section("content", ContentSection::KEYS))
+        .chain(section("files", FilesSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))
         .chain(section("defrag", DefragSection::KEYS))
         .chain(section("flow", FlowSection::KEYS))

@@ -5,6 +5,7 @@ use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
 use backstop_detectors::content::ContentConfig;
+use backstop_detectors::names::NamesConfig;
 use backstop_detectors::smb::SmbConfig;
 use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use super::human::{Count, Fingerprints, Names, Nets, Paths, Size, Span};
 use crate::eve::sql::SqlSettings;
+use crate::files::FileSettings;
 
 /// Declares a table of the file and how it changes the settings of a crate.
 macro_rules! section {
@@ -78,9 +80,20 @@ section! {
     }
 }
 section! {
+    /// `[detect_names]`
+    DetectNamesSection for NamesConfig { address_services: Names, file_drops: Names, trusted_hosts: Names }
+}
+section! {
     /// `[content]`
     ContentSection for ContentConfig {
         max_input: Size, max_depth: Count, max_layers: Count, max_output: Size, max_tokens: Count, installer_hosts: Names,
+    }
+}
+section! {
+    /// `[files]`
+    FilesSection for FileSettings {
+        enabled: bool, max_file: Size, max_flow: Size, max_total: Size, max_open: Count, max_hashed: Size, md5: bool, sha1: bool,
+        sha256: bool, hash_media: bool,
     }
 }
 section! {

@@ -21,7 +21,7 @@ const GID_RULE: u32 = 1;
 pub const UNNUMBERED_RULE: u64 = 9_410_000;
 
 /// Evidence that has Suricata's shape: objects of the record, not of its context.
-const LIFTED: [&str; 2] = ["smb", "files"];
+const LIFTED: [&str; 4] = ["dns", "http", "smb", "files"];
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -30,6 +30,10 @@ struct Record<'a> {
     alert: Alert<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Json<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     smb: Option<Json<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +78,14 @@ struct Flow {
     dest_ip: IpAddr,
     src_port: u16,
     dest_port: u16,
+}
+
+/// Evidence that is an object of the record.
+fn object<'a>(finding: &'a Finding, name: &str) -> Option<Json<'a>> {
+    match finding.context.get(name) {
+        Some(Value::Object(object)) => Some(Json(object)),
+        _ => None,
+    }
 }
 
 const fn end(endpoint: Endpoint) -> End {
@@ -205,7 +217,9 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findin
             context: Without(&finding.context, &LIFTED),
         },
         tls: Opened::tls(opened).map(Json),
-        smb: finding.context.get("smb").and_then(|value| if let Value::Object(smb) = value { Some(Json(smb)) } else { None }),
+        dns: object(finding, "dns"),
+        http: object(finding, "http"),
+        smb: object(finding, "smb"),
         files: finding.context.get("files").map(JsonValue),
         flow: Flow {
             counts: Counts::of(flow),

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod anomaly;
 pub mod common;
 mod community_id;
+pub mod fileinfo;
 pub mod flow;
 pub mod opened;
 pub mod protocol;
@@ -45,6 +46,8 @@ pub struct Types {
     pub flow: bool,
     /// `anomaly`.
     pub anomaly: bool,
+    /// `fileinfo`.
+    pub fileinfo: bool,
     /// `stats`.
     pub stats: bool,
     /// `sensor_stats`, ours.
@@ -65,7 +68,7 @@ fn is_own(name: &str) -> bool {
 impl Types {
     /// The names that [`Types::from_names`] takes.
     pub fn known() -> Vec<&'static str> {
-        let mut names = vec!["alert", "flow", "anomaly", "stats", "sensor_stats", "tls_session"];
+        let mut names = vec!["alert", "flow", "anomaly", "fileinfo", "stats", "sensor_stats", "tls_session"];
         names.extend(Self::protocols().map(|(_, name)| name));
         names
     }
@@ -89,6 +92,7 @@ impl Types {
                 "alert" => types.alert = wanted,
                 "flow" => types.flow = wanted,
                 "anomaly" => types.anomaly = wanted,
+                "fileinfo" => types.fileinfo = wanted,
                 "stats" => types.stats = wanted,
                 "sensor_stats" => types.sensor_stats = wanted,
                 "tls_session" => types.tls_session = wanted,

@@ -51,6 +51,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("decode", totals.decode.iter().collect()),
         ("stream", totals.workers.streams.iter().collect()),
         ("app", totals.workers.app.iter().collect()),
+        ("files", totals.workers.files.iter().collect()),
         ("scan", BTreeMap::from(scan)),
         ("correlator", BTreeMap::from(correlator)),
         ("output", BTreeMap::from(output)),

@@ -24,6 +24,8 @@ pub struct FlowSink<'a, 'r> {
     cause: &'a Cause,
     /// Opened bytes that the layers inside have not consumed.
     unconsumed: usize,
+    /// The piece that came last is kept until its file is over.
+    file_kept: bool,
 }
 
 impl<'a, 'r> FlowSink<'a, 'r> {
@@ -31,7 +33,7 @@ impl<'a, 'r> FlowSink<'a, 'r> {
     pub fn new(handler: &'a mut Handler<'r>, flow: &'a FlowView, state: &'a mut FlowState, cause: &'a Cause) -> Self {
         // What a panic left open is closed.
         state.inside = 0;
-        Self { handler, flow, state, cause, unconsumed: 0 }
+        Self { handler, flow, state, cause, unconsumed: 0, file_kept: false }
     }
 
     /// What the session says goes with everything that is found in it.
@@ -100,6 +102,16 @@ impl Sink for FlowSink<'_, '_> {
             self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
             self.handler.counters.statements_cut += u64::from(cut);
         }
+        if let Some(part) = transaction.file_part().filter(|_| settings.files.enabled) {
+            self.file_kept = self.handler.file_part(self.flow, self.state, self.cause, transaction.app_proto(), &part);
+        } else if is_mark {
+            self.file_kept = false;
+        }
+        if let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction
+            && exchange.stage != http::Stage::Requested
+        {
+            self.handler.exchange_over(self.flow, self.state, self.cause, transaction.tx_id(), || transaction.fields());
+        }
         if let Transaction::Tls(session) = transaction {
             if !is_mark {
                 self.tls(session);
@@ -131,6 +143,11 @@ impl Sink for FlowSink<'_, '_> {
 
     fn content(&mut self, content: Content<'_>) {
         self.state.was_inside = self.state.inside > 0;
+        let of_body = content.layers.first() == Some(&"http.body");
+        // A body that is kept is scanned whole, when it is over.
+        if of_body && std::mem::take(&mut self.file_kept) {
+            return;
+        }
         self.handler.scan_content(self.flow, self.state, content, (self.cause, self.cause));
     }
 

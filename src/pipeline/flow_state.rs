@@ -8,7 +8,9 @@ use backstop_protocols::{AppProto, Content, Driver};
 use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
 
+use super::files::Waiting;
 use crate::eve::opened::Opened;
+use crate::files::Tracker;
 
 /// Detections already reported for a flow that are remembered, so that one cause gives one alert.
 const MAX_REPORTED: usize = 64;
@@ -100,6 +102,10 @@ pub struct FlowState {
     pub was_inside: bool,
     /// The facts of its TLS session, as EVE says them.
     pub tls: Option<Arc<Fields>>,
+    /// Files that it carries now.
+    pub files: Option<Box<Tracker>>,
+    /// What waits for the response of its exchange.
+    pub waiting: Option<Box<Waiting>>,
     /// What contents of SMB are of.
     pub moved: Option<Box<Moved>>,
     /// Detectors of the protocols that have spoken.
@@ -134,6 +140,8 @@ impl FlowState {
             inside: 0,
             was_inside: false,
             tls: None,
+            files: None,
+            waiting: None,
             moved: None,
             detectors: FlowDetectors::default(),
             app_proto: None,
@@ -189,6 +197,11 @@ impl FlowState {
                 *moved = Some(Box::new(Moved { number: file.number, tx_id, object }));
             }
         }
+    }
+
+    /// Suricata's object of the file that bytes came of last.
+    pub fn moved_object(&self) -> Option<Fields> {
+        self.moved.as_ref().map(|moved| moved.object.clone())
     }
 
     /// What contents of a transaction of SMB are of.

@@ -8,14 +8,16 @@ use backstop_detectors::{Context, Findings, Scanned, Unfolded};
 use backstop_protocols::tls::KeyRing;
 use backstop_protocols::{AppProto, Content, Driver, Sink, Surroundings};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
-use backstop_types::{Direction, IpProto, PacketTime, PerDirection};
+use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
 use super::flow_state::{App, FlowState, Which};
 use super::settings::{CHANNEL_DEPTH, Settings};
+use super::worker::SHARDS;
 use crate::eve;
 use crate::eve::anomaly::Told;
+use crate::files::FileCounters;
 
 backstop_capture::counters! {
     /// What parsing, scanning and detection met. One a worker.
@@ -87,6 +89,13 @@ pub struct Handler<'r> {
     pub(super) counters: AppCounters,
     matches: Vec<Match>,
     pub(super) findings: Findings,
+    /// The part of the flow table that is at work.
+    pub shard: usize,
+    /// Bytes held of files, by shard: no worker's share depends on how many there are.
+    pub(super) file_bytes: [usize; SHARDS],
+    pub(super) file_counters: FileCounters,
+    /// The file whose bytes are scanned.
+    pub(super) scanned_file: Option<Fields>,
 }
 
 impl<'r> Handler<'r> {
@@ -102,6 +111,10 @@ impl<'r> Handler<'r> {
             counters: AppCounters::default(),
             matches: Vec::new(),
             findings: Findings::default(),
+            shard: 0,
+            file_bytes: [0; SHARDS],
+            file_counters: FileCounters::default(),
+            scanned_file: None,
         }
     }
 
@@ -113,8 +126,8 @@ impl<'r> Handler<'r> {
     }
 
     /// Counters so far.
-    pub fn counters(&self) -> (AppCounters, ScanCounters) {
-        (self.counters, *self.scanner.counters())
+    pub fn counters(&self) -> (AppCounters, ScanCounters, FileCounters) {
+        (self.counters, *self.scanner.counters(), self.file_counters)
     }
 
     fn order(&mut self, flow: &FlowView, cause: &Cause) -> Order {
@@ -199,7 +212,13 @@ impl<'r> Handler<'r> {
             if let Some(smb) = state.moved_by(&content) {
                 finding.context.set("smb", smb);
             }
+            if let Some(file) = &self.scanned_file {
+                finding.context.set("files", vec![Value::from(file.clone())]);
+            }
             self.findings.findings.push(finding);
+        }
+        if content.layers.first() == Some(&"http.body") {
+            self.hold_for_response(state, cause);
         }
         self.take_findings(flow, state, at, cause);
     }
@@ -457,6 +476,7 @@ impl StreamHandler for Handler<'_> {
             }
             let settings = Arc::clone(&self.settings);
             let about = state.last_data;
+            self.close_files(flow, state, cause);
             let mut detectors = std::mem::take(&mut state.detectors);
             for detector in detectors.all() {
                 let context = Self::context(&settings, flow, state, cause);

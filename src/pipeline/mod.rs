@@ -9,6 +9,7 @@
 mod clock;
 pub mod collector;
 mod event;
+mod files;
 mod flow_sink;
 mod flow_state;
 mod handler;

@@ -11,6 +11,7 @@ use backstop_protocols::tls::KeyRing;
 
 use super::worker::SHARDS;
 use crate::eve::EveSettings;
+use crate::files::FileSettings;
 
 /// Batches in flight to each worker. A full channel makes the reader wait: a replay then simply takes longer, and live
 /// the kernel's ring fills and counts what it drops. No worker is further behind another than this, which is what makes
@@ -26,6 +27,8 @@ pub struct Settings {
     pub detect: Arc<DetectConfig>,
     /// Caps of parsers, a flow.
     pub limits: Limits,
+    /// Files: caps and sums.
+    pub files: FileSettings,
     /// Keys for TLS, if some were given or may come.
     pub keys: Option<Arc<KeyRing>>,
     /// Caps of decoding.

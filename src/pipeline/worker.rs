@@ -13,6 +13,7 @@ use backstop_types::PacketTime;
 use super::event::{Epoch, Phase};
 use super::handler::{AppCounters, Handler};
 use super::settings::Settings;
+use crate::files::FileCounters;
 
 /// The flow table is always cut into this many parts, whatever the number of workers, so that caps bite at the same place.
 pub const SHARDS: usize = 16;
@@ -31,6 +32,8 @@ pub struct WorkerStats {
     pub app: AppCounters,
     /// Scanning.
     pub scan: ScanCounters,
+    /// Files.
+    pub files: FileCounters,
     /// Flows tracked now.
     pub active: u64,
     /// Bytes held by flows and reassembly now.
@@ -43,6 +46,7 @@ impl WorkerStats {
         self.streams.add(&other.streams);
         self.app.add(&other.app);
         self.scan.add(&other.scan);
+        self.files.add(&other.files);
         self.active += other.active;
         self.memory += other.memory;
     }
@@ -83,6 +87,7 @@ impl<'r> Worker<'r> {
                 self.tick(cause);
             }
             self.handler.phase = Phase::Packet;
+            self.handler.shard = shard_of(packet);
             if let Some(Some(table)) = self.tables.get_mut(shard_of(packet)) {
                 table.packet(packet, batch.transport(packet), batch.payload(packet), &mut self.handler);
             }
@@ -95,7 +100,8 @@ impl<'r> Worker<'r> {
 
     fn tick(&mut self, cause: &Cause) {
         self.handler.phase = Phase::Tick;
-        for table in self.tables.iter_mut().flatten() {
+        for (shard, table) in self.tables.iter_mut().enumerate().filter_map(|(shard, table)| Some((shard, table.as_mut()?))) {
+            self.handler.shard = shard;
             table.tick(cause, &mut self.handler);
         }
     }
@@ -105,7 +111,8 @@ impl<'r> Worker<'r> {
         self.handler.begin_epoch(at.number, at.time);
         std::mem::swap(&mut self.handler.epoch, epoch);
         self.handler.phase = Phase::End;
-        for table in self.tables.iter_mut().flatten() {
+        for (shard, table) in self.tables.iter_mut().enumerate().filter_map(|(shard, table)| Some((shard, table.as_mut()?))) {
+            self.handler.shard = shard;
             table.tick(cause, &mut self.handler);
         }
         std::mem::swap(&mut self.handler.epoch, epoch);
@@ -115,7 +122,8 @@ impl<'r> Worker<'r> {
     pub fn finish(&mut self, until: u64, cause: &Cause, epoch: &mut Epoch) {
         std::mem::swap(&mut self.handler.epoch, epoch);
         self.handler.phase = Phase::End;
-        for table in self.tables.iter_mut().flatten() {
+        for (shard, table) in self.tables.iter_mut().enumerate().filter_map(|(shard, table)| Some((shard, table.as_mut()?))) {
+            self.handler.shard = shard;
             table.finish_until(until, cause, &mut self.handler);
         }
         std::mem::swap(&mut self.handler.epoch, epoch);
@@ -123,8 +131,8 @@ impl<'r> Worker<'r> {
 
     /// Counters so far.
     pub fn stats(&self) -> WorkerStats {
-        let (app, scan) = self.handler.counters();
-        let mut stats = WorkerStats { app, scan, ..WorkerStats::default() };
+        let (app, scan, files) = self.handler.counters();
+        let mut stats = WorkerStats { app, scan, files, ..WorkerStats::default() };
         for table in self.tables.iter().flatten() {
             stats.streams.add(table.counters());
             stats.active += table.active() as u64;

@@ -11,6 +11,7 @@ mod command_line;
 mod config;
 mod encoding;
 mod inspect;
+pub mod magic;
 mod pack;
 pub mod powershell;
 pub mod sql;

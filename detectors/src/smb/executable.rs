@@ -35,8 +35,4 @@ fn header_at(head: &[u8]) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(*place)).ok()
 }
 
-/// Whether a file that begins so is a Portable Executable: `MZ`, and `PE\0\0` where the number at 0x3c says.
-pub fn is_executable(head: &[u8]) -> bool {
-    head.starts_with(b"MZ")
-        && header_at(head).and_then(|place| head.get(place..)).is_some_and(|header| header.starts_with(b"PE\0\0"))
-}
+pub use crate::content::magic::is_pe as is_executable;

@@ -3,6 +3,7 @@
 use backstop_types::{Direction, Fields};
 
 use super::head::Head;
+use crate::contract::{FilePart, FileState};
 pub use crate::nmf::Stage;
 
 /// Words in the names of parameters of a query whose values are secrets.
@@ -256,6 +257,32 @@ impl Transaction<'_> {
             Self::Body(part) => part.fields(),
             Self::Http2 { .. } => Fields::new().with("protocol", "HTTP/2").with("version", "2"),
         }
+    }
+
+    /// A body is a file. A part of a larger one (`Content-Range`) is none, the parts put together are.
+    #[must_use]
+    pub fn file_part(&self) -> Option<FilePart<'_>> {
+        let Self::Body(part) = self else { return None };
+        if part.range.is_some() {
+            return None;
+        }
+        let joined = u64::from(part.layers.contains(&"http.range"));
+        let state = match part.state {
+            PartState::More => FileState::More,
+            PartState::Complete => FileState::Complete,
+            PartState::Truncated => FileState::Truncated,
+        };
+        Some(FilePart {
+            key: part.tx_id << 2 | joined << 1 | u64::from(part.direction == Direction::ToServer),
+            tx_id: Some(part.tx_id),
+            direction: part.direction,
+            name: part.name,
+            layers: part.layers,
+            offset: part.offset,
+            bytes: part.bytes,
+            size: None,
+            state,
+        })
     }
 
     /// Whether a record is written: when an exchange is over.

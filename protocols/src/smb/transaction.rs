@@ -2,7 +2,9 @@
 
 use super::command::Command;
 use super::security::Identity;
+use crate::contract::{FilePart, FileState};
 pub use crate::nmf::Stage;
+use backstop_types::Direction;
 
 /// A stage of a request, or data that it moves.
 #[derive(Clone, Debug)]
@@ -240,6 +242,24 @@ impl Transaction<'_> {
             Self::Pipe(data) => data.tx_id,
             Self::Encrypted(_) => None,
         }
+    }
+
+    /// What is written to a file and what is read of it are two: who writes need not write all of it.
+    #[must_use]
+    pub fn file_part(&self) -> Option<FilePart<'_>> {
+        let Self::File(data) = self else { return None };
+        let file = data.file?;
+        Some(FilePart {
+            key: file.number << 1 | u64::from(data.written),
+            tx_id: data.tx_id,
+            direction: if data.written { Direction::ToServer } else { Direction::ToClient },
+            name: Some(&file.name),
+            layers: &["smb.file"],
+            offset: data.offset,
+            bytes: data.bytes,
+            size: file.size.filter(|_| !data.written),
+            state: if data.end { FileState::Complete } else { FileState::More },
+        })
     }
 
     /// Whether a record is written: requests that are over, each file's first read and write, encrypted sessions.

@@ -1,0 +1,95 @@
+//! What bodies of HTTP hold goes through the content decoder: 9403001 to 9403007, whoever fetches or sends it.
+
+use backstop_protocols::{AppProto, Transaction, http};
+use backstop_types::{Direction, Value};
+
+use super::{PROGRAM_RULE, outcome, path};
+use crate::content::{Carrier, Kind, inspect, named};
+use crate::finding::Threshold;
+use crate::{Context, Detector, FileFacts, Finding, Findings, Outcome};
+
+/// Findings of one sid and flow.
+const MAX_TOLD: usize = 32;
+/// The end of the loader's file name …
+const LOADER: &str = "_64refl.ps1";
+/// … the detection of it, and the content rule that tells of the name.
+const LOADER_SID: u64 = 9_403_001;
+const LOADER_RULE: u64 = 9_411_021;
+
+/// A detector for a new flow.
+#[must_use]
+pub fn detector() -> Box<dyn Detector> {
+    Box::new(Bodies::default())
+}
+
+#[derive(Default)]
+struct Bodies {
+    told: usize,
+    /// The exchange whose body was found to be the loader last.
+    loader: Option<u64>,
+}
+
+/// Whether content may be a script: not what browsers show, and no program or archive.
+fn may_be_script(file: &FileFacts<'_>) -> bool {
+    match file.magic {
+        None => true,
+        // A page that shows commands runs none.
+        Some("HTML document") => false,
+        Some(kind) => kind.ends_with("text") || matches!(kind, "script" | "XML document" | "gzip data"),
+    }
+}
+
+impl Detector for Bodies {
+    /// The loader by its name, where its content did not say so.
+    fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
+        let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
+        let Some(request) = exchange.request.filter(|request| path(&request.target).to_ascii_lowercase().ends_with(LOADER))
+        else {
+            return;
+        };
+        if exchange.stage == http::Stage::Requested {
+            out.covered.push((LOADER_RULE, Direction::ToServer));
+            return;
+        }
+        if self.loader == Some(exchange.tx_id) || self.told >= MAX_TOLD {
+            return;
+        }
+        self.told += 1;
+        let (direction, tx_id) = (Direction::ToClient, Some(exchange.tx_id));
+        let name = path(&request.target).rsplit('/').next().unwrap_or_default();
+        let mut finding = named(name, &Carrier { name: "http", kind: Kind::Unknown, direction, tx_id }, context);
+        finding.outcome = outcome(exchange.response.map(|response| response.status));
+        finding.context.set("http", transaction.fields());
+        let key = format!("{} {} {name}", context.client.addr, context.server.addr);
+        finding.threshold = Some(Threshold { key: key.into_bytes(), window: context.config.policy_window });
+        out.findings.push(finding);
+    }
+
+    fn on_file(&mut self, context: &Context<'_>, file: &FileFacts<'_>, out: &mut Findings) {
+        if file.carrier != AppProto::Http {
+            return;
+        }
+        // Programs come by HTTP all day; of those that a backup server fetches 9404007 tells.
+        out.covered.push((PROGRAM_RULE, file.direction));
+        if file.bytes.is_empty() || !may_be_script(file) || self.told >= MAX_TOLD {
+            return;
+        }
+        let carrier = Carrier { name: "http", kind: Kind::Unknown, direction: file.direction, tx_id: file.tx_id };
+        let mut inspection = inspect(file.bytes, &carrier, context);
+        inspection.offer(file.direction, out);
+        for mut finding in inspection.findings {
+            self.told += 1;
+            if finding.meta.sid() == LOADER_SID {
+                self.loader = file.tx_id;
+            }
+            attach(&mut finding, file);
+            out.findings.push(finding);
+        }
+    }
+}
+
+/// Adds what is known of the file.
+pub fn attach(finding: &mut Finding, file: &FileFacts<'_>) {
+    finding.outcome = if file.complete { Outcome::Success } else { Outcome::Unknown };
+    finding.context.set("files", vec![Value::from(file.fields())]);
+}

@@ -1,0 +1,106 @@
+//! 9404007: a backup server fetches a script or a program from outside.
+
+use backstop_protocols::{AppProto, Transaction, http};
+use backstop_types::{Direction, Fields, Value};
+
+use super::{outcome, path};
+use crate::finding::{Role, Stage, Threshold};
+use crate::mitre::T1105;
+use crate::names::is_listed;
+use crate::veeam::evidence::{bounded, plain};
+use crate::{Context, Detector, FileFacts, Findings, Meta};
+
+/// What is fixed about it.
+pub static META: Meta = Meta {
+    sid: 9_404_007,
+    rev: 1,
+    title: "BACKSTOP Script or program fetched by a backup server",
+    category: "Potentially Bad Traffic",
+    severity: 1,
+    mitre: &[T1105],
+    cve: &[],
+    stage: Stage::Ingress,
+    help: "A backup server asked a host outside home_net by HTTP for a PowerShell script (*.ps1, *.psm1, *.psd1), or with PowerShell's \
+           User-Agent, or got a Windows program by its content, whatever its name. One alert an hour for each server, host and \
+           path, so that a file in ranges is one. Silent: hosts of detect_names.trusted_hosts (Windows Update and the maker of the \
+           backup software by default), hosts inside, clients that are no backup server.",
+};
+
+/// Files of one flow that are remembered until their response.
+const MAX_PROGRAMS: usize = 64;
+/// Bytes of a target shown.
+const MAX_TARGET: usize = 512;
+
+/// A detector for a new flow.
+#[must_use]
+pub fn detector() -> Box<dyn Detector> {
+    Box::new(Downloads::default())
+}
+
+#[derive(Default)]
+struct Downloads {
+    /// Programs that came: number of the exchange, and what is told of the file.
+    programs: Vec<(Option<u64>, Fields)>,
+}
+
+fn is_script(path: &str) -> bool {
+    let path = path.trim_end_matches(['.', ' ']).to_ascii_lowercase();
+    [".ps1", ".psm1", ".psd1"].iter().any(|extension| path.ends_with(extension))
+}
+
+/// `Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.17763.1`, `… PowerShell/7.4.1`.
+fn is_powershell(agent: &str) -> bool {
+    agent.to_ascii_lowercase().contains("powershell/")
+}
+
+impl Detector for Downloads {
+    fn on_file(&mut self, _: &Context<'_>, file: &FileFacts<'_>, _: &mut Findings) {
+        let is_program = file.magic == Some("PE executable") || crate::content::magic::is_pe(file.bytes);
+        if file.carrier == AppProto::Http && file.direction == Direction::ToClient && is_program {
+            if self.programs.len() >= MAX_PROGRAMS {
+                self.programs.remove(0);
+            }
+            self.programs.push((file.tx_id, file.fields()));
+        }
+    }
+
+    fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
+        let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
+        let Some(request) = exchange.request.filter(|_| exchange.stage != http::Stage::Requested) else { return };
+        let program = self.programs.iter().position(|(tx_id, _)| *tx_id == Some(exchange.tx_id));
+        let program = program.map(|at| self.programs.remove(at).1);
+        let by_name = is_script(path(&request.target));
+        let by_agent = request.user_agent.as_deref().is_some_and(is_powershell);
+        let host = request.host.as_deref().unwrap_or_default();
+        let (client, server) = (context.client.addr, context.server.addr);
+        if !(by_name || by_agent || program.is_some())
+            || context.config.is_home(server)
+            || is_listed(host, &context.config.names.trusted_hosts)
+            || request.method == "CONNECT"
+        {
+            return;
+        }
+        let mut reasons = Vec::new();
+        for (holds, reason) in [(by_name, "name"), (by_agent, "user_agent"), (program.is_some(), "content")] {
+            if holds {
+                reasons.push(Value::from(reason));
+            }
+        }
+        let target = http::mask_target(&request.target);
+        let mut finding = plain(&META, context, Fields::new().with("download", Fields::new().with("reasons", reasons)));
+        std::mem::swap(&mut finding.attacker, &mut finding.victim);
+        finding.context.set("http", transaction.fields());
+        if let Some(file) = program {
+            finding.context.set("files", vec![Value::from(file)]);
+        }
+        finding.tx_id = Some(exchange.tx_id);
+        finding.outcome = outcome(exchange.response.map(|response| response.status));
+        let line = format!("{} {host}{}", request.method, bounded(&target, MAX_TARGET));
+        finding.excerpt_of = line.len() as u64;
+        finding.excerpt = line.into_bytes();
+        finding.requires = vec![Role::BackupServer(client)];
+        let key = format!("{client} {server} {host} {}", bounded(path(&target), MAX_TARGET));
+        finding.threshold = Some(Threshold { key: key.into_bytes(), window: context.config.policy_window });
+        out.findings.push(finding);
+    }
+}

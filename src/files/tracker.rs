@@ -1,0 +1,266 @@
+//! The files of one flow.
+
+use backstop_detectors::FileFacts;
+use backstop_detectors::content::magic;
+use backstop_protocols::{AppProto, FilePart, FileState};
+use backstop_types::Direction;
+
+use super::assembly::{Assembled, Assembly};
+use super::{FileCounters, FileSettings};
+
+/// A file that is over.
+pub struct Finished {
+    carrier: AppProto,
+    /// The transaction that moved it.
+    pub tx_id: Option<u64>,
+    /// Who sent it.
+    pub direction: Direction,
+    name: Option<String>,
+    layers: Vec<&'static str>,
+    magic: Option<&'static str>,
+    complete: bool,
+    file: Assembled,
+}
+
+impl Finished {
+    /// What detectors and records say of it.
+    pub fn facts(&self) -> FileFacts<'_> {
+        FileFacts {
+            carrier: self.carrier,
+            tx_id: self.tx_id,
+            direction: self.direction,
+            name: self.name.as_deref(),
+            size: self.file.size,
+            complete: self.complete,
+            gaps: self.file.gaps,
+            magic: self.magic,
+            md5: self.file.hashes.md5.as_deref(),
+            sha1: self.file.hashes.sha1.as_deref(),
+            sha256: self.file.hashes.sha256.as_deref(),
+            bytes: &self.file.bytes,
+            layers: &self.layers,
+        }
+    }
+
+    /// What was seen behind holes.
+    pub fn behind(&self) -> &[Vec<u8>] {
+        &self.file.behind
+    }
+
+    /// The bytes are no longer needed.
+    pub fn forget_bytes(&mut self) {
+        self.file.bytes = Vec::new();
+        self.file.behind = Vec::new();
+    }
+}
+
+struct Open {
+    carrier: AppProto,
+    key: u64,
+    tx_id: Option<u64>,
+    direction: Direction,
+    name: Option<String>,
+    layers: Vec<&'static str>,
+    size: Option<u64>,
+    magic: Option<&'static str>,
+    assembly: Assembly,
+    /// What was kept is scanned, what comes next is not kept.
+    in_windows: bool,
+}
+
+/// What a piece led to.
+#[derive(Default)]
+pub struct Added {
+    /// The file is over.
+    pub finished: Option<Finished>,
+    /// The file got too long to be scanned whole: its beginning, to be scanned now.
+    pub beginning: Option<Vec<u8>>,
+    /// The piece is kept until the file is over.
+    pub kept: bool,
+}
+
+/// The files of one flow that are not over, oldest first.
+#[derive(Default)]
+pub struct Tracker {
+    open: Vec<Open>,
+    held: usize,
+}
+
+impl Tracker {
+    /// Bytes that are held of all files.
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// A piece of a file. `free`: bytes that may be held by all flows besides.
+    pub fn add(
+        &mut self,
+        carrier: AppProto,
+        part: &FilePart<'_>,
+        free: usize,
+        settings: &FileSettings,
+        counters: &mut FileCounters,
+    ) -> Added {
+        let mut added = Added::default();
+        let at = self.open.iter().rposition(|open| open.key == part.key && open.carrier == carrier);
+        if at.is_none() && part.bytes.is_empty() && part.state != FileState::More {
+            // The end of a file of which nothing was seen.
+            return added;
+        }
+        let at = at.unwrap_or_else(|| {
+            if self.open.len() >= settings.max_open {
+                let oldest = self.open.remove(0);
+                self.held -= oldest.assembly.held();
+                counters.given_up += 1;
+            }
+            self.open.push(Open {
+                carrier,
+                key: part.key,
+                tx_id: part.tx_id,
+                direction: part.direction,
+                name: part.name.map(str::to_owned),
+                layers: part.layers.to_vec(),
+                size: None,
+                magic: None,
+                assembly: Assembly::new(settings.wanted(), settings.max_file),
+                in_windows: false,
+            });
+            self.open.len() - 1
+        });
+        let Some(open) = self.open.get_mut(at) else { return added };
+        let before = open.assembly.held();
+        open.size = part.size.or(open.size);
+        let room = settings.max_flow.saturating_sub(self.held).min(free);
+        if room < part.bytes.len() {
+            open.assembly.stop_keeping();
+        }
+        let max_hashed = settings.max_hashed as u64;
+        if open.size.is_some_and(|size| size > max_hashed) || part.offset > max_hashed {
+            open.assembly.forget_sums();
+        }
+        if part.offset == 0 && open.magic.is_none() && !part.bytes.is_empty() {
+            open.magic = magic::magic(part.bytes);
+            if !settings.hash_media && open.magic.is_some_and(|kind| magic::MEDIA.contains(&kind)) {
+                open.assembly.forget_sums();
+            }
+        }
+        let accepted = open.assembly.add(part.offset, part.bytes, room);
+        counters.pieces_dropped += u64::from(!accepted);
+        if !open.assembly.is_kept() && !open.in_windows {
+            open.in_windows = true;
+            counters.too_long += 1;
+            added.beginning = Some(open.assembly.give_up());
+        }
+        added.kept = accepted && !open.in_windows;
+        self.held = self.held - before + open.assembly.held();
+        if part.state != FileState::More {
+            added.finished = Some(self.finish(at, part.state, counters));
+        }
+        added
+    }
+
+    /// The flow is over: what is open goes no further.
+    pub fn close(&mut self, counters: &mut FileCounters) -> Vec<Finished> {
+        let mut all = Vec::new();
+        while !self.open.is_empty() {
+            all.push(self.finish(0, FileState::Truncated, counters));
+        }
+        all
+    }
+
+    fn finish(&mut self, at: usize, state: FileState, counters: &mut FileCounters) -> Finished {
+        let open = self.open.remove(at);
+        self.held -= open.assembly.held();
+        let file = open.assembly.finish(open.size);
+        let short = open.size.is_some_and(|size| size > file.size);
+        let complete = state == FileState::Complete && !file.gaps && !short;
+        let mut file = file;
+        if !complete {
+            file.hashes = super::Hashes::default();
+        }
+        counters.files += 1;
+        counters.complete += u64::from(complete);
+        counters.hashed += u64::from(file.hashes != super::Hashes::default());
+        Finished {
+            carrier: open.carrier,
+            tx_id: open.tx_id,
+            direction: open.direction,
+            name: open.name,
+            layers: open.layers,
+            magic: open.magic,
+            complete,
+            file,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part<'a>(key: u64, offset: u64, bytes: &'a [u8], state: FileState) -> FilePart<'a> {
+        FilePart {
+            key,
+            tx_id: Some(key),
+            direction: Direction::ToClient,
+            name: Some("a.ps1"),
+            layers: &["http.body"],
+            offset,
+            bytes,
+            size: None,
+            state,
+        }
+    }
+
+    fn settings() -> FileSettings {
+        FileSettings { max_file: 8, max_flow: 16, max_open: 2, ..FileSettings::default() }
+    }
+
+    #[test]
+    fn a_file_in_two_pieces_is_told_with_its_last() {
+        let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+        let mut add = |part: &FilePart<'_>| tracker.add(AppProto::Http, part, 1 << 20, &settings(), &mut counters);
+        assert!(add(&part(0, 0, b"Get-", FileState::More)).finished.is_none());
+        let done = add(&part(0, 4, b"Date", FileState::Complete)).finished.unwrap();
+        let facts = done.facts();
+        assert_eq!((facts.bytes, facts.size, facts.complete, facts.magic), (b"Get-Date".as_slice(), 8, true, Some("ASCII text")));
+        assert!(facts.sha256.is_some());
+        assert_eq!((tracker.held(), counters.files, counters.hashed), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_long_file_gives_its_beginning_back_and_is_hashed_all_the_same() {
+        let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+        let mut add = |part: &FilePart<'_>| tracker.add(AppProto::Http, part, 1 << 20, &settings(), &mut counters);
+        add(&part(0, 0, b"12345678", FileState::More));
+        let added = add(&part(0, 8, b"9", FileState::More));
+        assert_eq!(added.beginning.unwrap(), b"12345678");
+        let done = add(&part(0, 9, b"0", FileState::Complete)).finished.unwrap();
+        assert_eq!(done.facts().sha1.unwrap(), "01b307acba4f54f55aafc33bb06bbbf6ca803e9a");
+        assert_eq!((tracker.held(), counters.too_long), (0, 1));
+    }
+
+    #[test]
+    fn what_is_cut_off_or_has_holes_has_no_sums_and_media_have_none() {
+        let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+        let mut add = |part: &FilePart<'_>| tracker.add(AppProto::Http, part, 1 << 20, &settings(), &mut counters);
+        let cut = add(&part(0, 0, b"abc", FileState::Truncated)).finished.unwrap();
+        assert!(!cut.facts().complete && cut.facts().md5.is_none());
+        add(&part(1, 0, b"abc", FileState::More));
+        let hole = add(&part(1, 5, b"abc", FileState::Complete)).finished.unwrap();
+        assert!(!hole.facts().complete && hole.facts().gaps && hole.facts().md5.is_none());
+        let image = add(&part(2, 0, b"GIF89a", FileState::Complete)).finished.unwrap();
+        assert!(image.facts().complete && image.facts().md5.is_none());
+    }
+
+    #[test]
+    fn more_files_than_may_be_open_give_up_the_oldest() {
+        let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+        for key in 0..3 {
+            tracker.add(AppProto::Smb, &part(key, 0, b"abc", FileState::More), 1 << 20, &settings(), &mut counters);
+        }
+        assert_eq!(counters.given_up, 1);
+        assert_eq!(tracker.close(&mut counters).len(), 2);
+        assert_eq!(tracker.held(), 0);
+    }
+}

@@ -1,0 +1,174 @@
+//! Files of flows: from the pieces that parsers give to detectors, content rules and records.
+
+use std::sync::Arc;
+
+use backstop_capture::handler::{Cause, FlowView};
+use backstop_detectors::Finding;
+use backstop_protocols::{AppProto, Content, FilePart};
+use backstop_types::Fields;
+
+use super::flow_state::FlowState;
+use super::handler::Handler;
+use super::worker::SHARDS;
+use crate::eve;
+use crate::eve::protocol::About;
+use crate::files::{Added, Finished};
+
+/// Files and findings of a flow that wait for the response of their exchange.
+const MAX_WAITING: usize = 64;
+/// Bytes up to which the parser of SMB offers a file to the content rules at once.
+const SMB_WINDOW: usize = 128 * 1024;
+
+/// What waits for the end of the exchange that it belongs to.
+#[derive(Default)]
+pub struct Waiting {
+    files: Vec<Finished>,
+    findings: Vec<(Finding, Cause)>,
+}
+
+impl Handler<'_> {
+    /// A piece of a file; whether the content rules are done with these bytes, or will be when the file is over.
+    pub(super) fn file_part(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        cause: &Cause,
+        carrier: AppProto,
+        part: &FilePart<'_>,
+    ) -> bool {
+        let settings = Arc::clone(&self.settings);
+        let mut tracker = state.files.take().unwrap_or_default();
+        let before = tracker.held();
+        let held = self.file_bytes.get(self.shard).copied().unwrap_or_default();
+        let free = (settings.files.max_total / SHARDS).saturating_sub(held);
+        let Added { finished, beginning, kept } = tracker.add(carrier, part, free, &settings.files, &mut self.file_counters);
+        if let Some(held) = self.file_bytes.get_mut(self.shard) {
+            *held = (*held + tracker.held()).saturating_sub(before);
+        }
+        state.files = Some(tracker);
+        if carrier == AppProto::Http
+            && let Some(beginning) = beginning
+        {
+            let content = Content { bytes: &beginning, layers: part.layers, direction: part.direction, tx_id: part.tx_id };
+            self.scan_content(flow, state, content, (cause, cause));
+        }
+        if let Some(finished) = finished {
+            self.file_over(flow, state, cause, finished);
+        }
+        kept
+    }
+
+    /// A file is over: detectors, content rules over what is kept of it, and its record, now or with the response.
+    fn file_over(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, mut finished: Finished) {
+        let settings = Arc::clone(&self.settings);
+        let facts = finished.facts();
+        let (carrier, direction, tx_id) = (facts.carrier, facts.direction, facts.tx_id);
+        let mut detectors = std::mem::take(&mut state.detectors);
+        let context = Self::context(&settings, flow, state, cause);
+        for detector in detectors.of(carrier) {
+            detector.on_file(&context, &facts, &mut self.findings);
+        }
+        state.detectors = detectors;
+        if carrier == AppProto::Http {
+            self.hold_for_response(state, cause);
+        }
+        self.take_findings(flow, state, cause, cause);
+        if carrier == AppProto::Http || facts.bytes.len() > SMB_WINDOW {
+            let mut layers = facts.layers.to_vec();
+            layers.push("file");
+            self.scanned_file = Some(facts.fields());
+            let behind = finished.behind().iter().map(Vec::as_slice).filter(|_| carrier == AppProto::Http);
+            for bytes in std::iter::once(facts.bytes).chain(behind).filter(|bytes| !bytes.is_empty()) {
+                self.scan_content(flow, state, Content { bytes, layers: &layers, direction, tx_id }, (cause, cause));
+            }
+            self.scanned_file = None;
+        }
+        finished.forget_bytes();
+        if carrier == AppProto::Http {
+            let waiting = state.waiting.get_or_insert_default();
+            waiting.files.push(finished);
+            if waiting.files.len() > MAX_WAITING {
+                let oldest = waiting.files.remove(0);
+                self.tell_file(flow, state, cause, &oldest, None);
+            }
+        } else {
+            let object = state.moved_object();
+            self.tell_file(flow, state, cause, &finished, object.as_ref());
+        }
+    }
+
+    fn tell_file(&mut self, flow: &FlowView, state: &FlowState, cause: &Cause, file: &Finished, object: Option<&Fields>) {
+        let settings = Arc::clone(&self.settings);
+        if !settings.eve.types.fileinfo {
+            return;
+        }
+        let opened = state.opened_facts(state.was_inside);
+        let about = About { flow, cause, app_proto: state.app_proto, opened: opened.as_ref() };
+        self.line(flow, cause, |out| eve::fileinfo::write(out, &settings.eve, about, &file.facts(), object));
+    }
+
+    /// Findings of an exchange of HTTP wait for its response, which says how it went.
+    pub(super) fn hold_for_response(&mut self, state: &mut FlowState, cause: &Cause) {
+        if self.findings.findings.is_empty() {
+            return;
+        }
+        let waiting = state.waiting.get_or_insert_default();
+        waiting.findings.extend(self.findings.findings.drain(..).map(|finding| (finding, *cause)));
+    }
+
+    /// An exchange of HTTP is over; `object` is what is said of it.
+    pub(super) fn exchange_over(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        cause: &Cause,
+        tx_id: Option<u64>,
+        object: impl FnOnce() -> Fields,
+    ) {
+        let Some(mut waiting) = state.waiting.take() else { return };
+        let object = object();
+        let (findings, others) = waiting.findings.into_iter().partition(|(finding, _)| finding.tx_id == tx_id);
+        waiting.findings = others;
+        let (files, others) = waiting.files.into_iter().partition(|file| file.tx_id == tx_id);
+        waiting.files = others;
+        if !(waiting.files.is_empty() && waiting.findings.is_empty()) {
+            state.waiting = Some(waiting);
+        }
+        self.release(flow, state, cause, (findings, files), Some(&object));
+    }
+
+    fn release(
+        &mut self,
+        flow: &FlowView,
+        state: &mut FlowState,
+        cause: &Cause,
+        (findings, files): (Vec<(Finding, Cause)>, Vec<Finished>),
+        object: Option<&Fields>,
+    ) {
+        for (mut finding, about) in findings {
+            if let Some(object) = object {
+                finding.context.set("http", object.clone());
+            }
+            self.findings.findings.push(finding);
+            self.take_findings(flow, state, cause, &about);
+        }
+        for file in files {
+            self.tell_file(flow, state, cause, &file, object);
+        }
+    }
+
+    /// The flow is over: nothing more comes of its files.
+    pub(super) fn close_files(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) {
+        if let Some(mut tracker) = state.files.take() {
+            if let Some(held) = self.file_bytes.get_mut(self.shard) {
+                *held = held.saturating_sub(tracker.held());
+            }
+            for file in tracker.close(&mut self.file_counters) {
+                self.file_over(flow, state, cause, file);
+            }
+        }
+        if let Some(waiting) = state.waiting.take() {
+            self.release(flow, state, cause, (waiting.findings, waiting.files), None);
+        }
+    }
+}
