@@ -86,6 +86,10 @@ pub struct Processing {
     /// socket; `unix:PATH` listens there. May be repeated.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub keylog: Vec<PathBuf>,
+    /// List of indicators (addresses, networks, host names, sums of files): CSV, one value a line, or a STIX 2.1 bundle; a folder
+    /// of them. Read again when it changes, on an interface. May be repeated.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub indicators: Vec<PathBuf>,
     /// Time between two statistics records, for example `30s`; `0` writes them at the end only.
     #[arg(long, value_name = "TIME")]
     pub stats_interval: Option<String>,

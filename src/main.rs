@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod eve;
 mod files;
+mod indicators;
 mod keys;
 mod output;
 mod pipeline;

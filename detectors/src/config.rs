@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::content::ContentConfig;
+use crate::indicators::IndicatorConfig;
 use crate::names::NamesConfig;
 use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
@@ -39,6 +40,8 @@ pub struct DetectConfig {
     pub sql: SqlConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
+    /// Indicators of compromise.
+    pub indicators: IndicatorConfig,
     /// Host names that are looked for.
     pub names: NamesConfig,
     /// What unfolding of content is bounded by.
@@ -144,6 +147,7 @@ impl Default for DetectConfig {
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
             smb: SmbConfig::default(),
+            indicators: IndicatorConfig::default(),
             names: NamesConfig::default(),
             content: ContentConfig::default(),
         }

@@ -10,6 +10,7 @@ pub mod correlate;
 mod example;
 mod finding;
 pub mod http;
+pub mod indicators;
 mod mask;
 mod matches;
 pub mod mitre;

@@ -31,6 +31,7 @@ techniques! {
     T1059_003 = "T1059.003" "Windows_Command_Shell", "TA0002" "Execution";
     T1059_004 = "T1059.004" "Unix_Shell", "TA0002" "Execution";
     T1059_005 = "T1059.005" "Visual_Basic", "TA0002" "Execution";
+    T1071 = "T1071" "Application_Layer_Protocol", "TA0011" "Command_and_Control";
     T1078 = "T1078" "Valid_Accounts", "TA0001" "Initial_Access";
     T1087 = "T1087" "Account_Discovery", "TA0007" "Discovery";
     T1105 = "T1105" "Ingress_Tool_Transfer", "TA0011" "Command_and_Control";

@@ -106,7 +106,7 @@ impl Flow {
 
     /// A file that is over.
     pub fn file(&mut self, carrier: AppProto, direction: Direction, tx_id: Option<u64>, name: &str, bytes: &[u8]) {
-        let file = FileFacts {
+        self.file_of(&FileFacts {
             carrier,
             tx_id,
             direction,
@@ -120,8 +120,30 @@ impl Flow {
             sha256: None,
             bytes,
             layers: &["http.body"],
-        };
-        self.each(Some(carrier), |detector, context, out| detector.on_file(context, &file, out));
+        });
+    }
+
+    fn file_of(&mut self, file: &FileFacts<'_>) {
+        self.each(Some(file.carrier), |detector, context, out| detector.on_file(context, file, out));
+    }
+
+    /// A whole file of which the sum is all that matters.
+    pub fn file_with_sha1(&mut self, sha1: &str, carrier: AppProto, direction: Direction) {
+        self.file_of(&FileFacts {
+            carrier,
+            tx_id: Some(0),
+            direction,
+            name: Some("a.bin"),
+            size: 3,
+            complete: true,
+            gaps: false,
+            magic: None,
+            md5: None,
+            sha1: Some(sha1),
+            sha256: None,
+            bytes: b"abc",
+            layers: &[],
+        });
     }
 
     /// A number for a transaction.

@@ -8,6 +8,7 @@
 mod cache;
 mod engine;
 mod error;
+pub mod indicators;
 #[cfg_attr(not(feature = "yara"), allow(dead_code, reason = "only an engine reads rules"))]
 mod info;
 mod matches;

@@ -8,6 +8,7 @@ use backstop_capture::source::{Live, Source};
 use super::session::{self, Signals};
 use super::{End, StartError, start_log};
 use crate::cli::Run;
+use crate::indicators::Follower;
 use crate::keys::Timing;
 use crate::output::file::Mode;
 use crate::pipeline::reader::Observer;
@@ -33,6 +34,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     settings.prompt = true;
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());
+    let lists = session::indicators(&config, &processing.indicators, &settings)?;
     let settings = Arc::new(settings);
     // The interface first: no file is made by a start that fails.
     let mut source = Live::open(&live)?;
@@ -41,6 +43,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
         tracing::warn!("no output was asked for: -o FILE or [[outputs]] writes EVE");
     }
     tracing::info!("listening on {}", live.interface);
+    let _follower = Follower::start(lists, settings.detect.indicators.store.clone(), Arc::clone(&signals.reload));
     let mut flags = Flags { reopen: Arc::clone(&signals.reopen) };
     let (end, finished, complete) = session::process(&mut source, &settings, &rules, output, &signals, &mut flags);
     let stats = source.stats();

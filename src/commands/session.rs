@@ -13,6 +13,7 @@ use signal_hook::flag;
 use super::{End, StartError};
 use crate::cli::Processing;
 use crate::config::{self, Config};
+use crate::indicators::Sources;
 use crate::keys::{self, Followers, KeySources, Timing};
 use crate::output::file::{Mode, Output};
 use crate::pipeline::collector::{Collector, Finished};
@@ -26,6 +27,8 @@ pub struct Signals {
     pub stop: Arc<AtomicBool>,
     /// SIGHUP: the output file was rotated.
     pub reopen: Arc<AtomicBool>,
+    /// SIGHUP: lists of indicators are read again.
+    pub reload: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -38,6 +41,7 @@ impl Signals {
             flag::register(signal, Arc::clone(&signals.stop))?;
         }
         flag::register(SIGHUP, Arc::clone(&signals.reopen))?;
+        flag::register(SIGHUP, Arc::clone(&signals.reload))?;
         Ok(signals)
     }
 }
@@ -56,6 +60,13 @@ pub fn keys(sources: &KeySources, timing: Timing, signals: &Signals) -> Result<(
         Some((ring, followers)) => (Some(ring), followers),
         None => (None, Followers::default()),
     })
+}
+
+/// Loads the indicators into the settings; gives where they come from.
+pub fn indicators(config: &Config, more: &[PathBuf], settings: &Settings) -> Result<Sources, StartError> {
+    let sources = config.indicators(more);
+    settings.detect.indicators.store.replace(sources.load()?);
+    Ok(sources)
 }
 
 /// Loads the rules and says how many there are.

@@ -14,6 +14,7 @@ use backstop_capture::tcp::OverlapPolicy;
 use backstop_detectors::DetectConfig;
 use backstop_protocols::Limits;
 use backstop_protocols::tls::KeyLimits;
+use backstop_signatures::indicators::{Age, MAX_ENTRIES};
 use backstop_signatures::{RuleOptions, ScanLimits};
 use serde::Deserialize;
 
@@ -27,6 +28,7 @@ use self::sections::{
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
 use crate::files::FileSettings;
+use crate::indicators::Sources;
 use crate::keys::KeySources;
 use crate::pipeline::settings::Settings;
 
@@ -59,6 +61,7 @@ pub struct Config {
     detect_sql: DetectSqlSection,
     detect_smb: DetectSmbSection,
     detect_names: DetectNamesSection,
+    indicators: IndicatorsSection,
     content: ContentSection,
     files: FilesSection,
     decode: DecodeSection,
@@ -86,6 +89,16 @@ struct EveSection {
     types: Option<Vec<human::EventType>>,
     strict: bool,
     max_payload: Option<human::Size>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct IndicatorsSection {
+    files: Option<human::Paths>,
+    builtin: Option<bool>,
+    max_entries: Option<human::Count>,
+    /// Days after which an indicator counts for less, twice.
+    age_days: Option<[u64; 2]>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -135,6 +148,17 @@ impl Config {
         let mut key_logs = paths(&self.tls.keylog);
         key_logs.extend_from_slice(more);
         KeySources { key_logs, rsa_keys: paths(&self.tls.rsa_keys), limits }
+    }
+
+    /// Where lists of indicators come from. `more` are those of the command line.
+    pub fn indicators(&self, more: &[PathBuf]) -> Sources {
+        let section = &self.indicators;
+        let paths = section.files.as_ref().map(|paths| paths.0.as_slice()).unwrap_or_default();
+        Sources {
+            paths: paths.iter().chain(more).cloned().collect(),
+            builtin: section.builtin.unwrap_or(true),
+            max: section.max_entries.map_or(MAX_ENTRIES, Into::into),
+        }
     }
 
     /// The filter, if any.
@@ -198,6 +222,9 @@ impl Config {
         self.detect_smb.apply(&mut detect.smb);
         self.detect_names.apply(&mut detect.names);
         self.content.apply(&mut detect.content);
+        if let Some([first, second]) = self.indicators.age_days {
+            detect.indicators.ages = Age { first, second };
+        }
         detect
     }
 
@@ -242,6 +269,10 @@ fn keys() -> Vec<String> {
         "workers",
         "stats_interval",
         "outputs",
+        "indicators.files",
+        "indicators.builtin",
+        "indicators.max_entries",
+        "indicators.age_days",
         "eve.types",
         "eve.strict",
         "eve.max_payload",

@@ -87,6 +87,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Whether no file is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Bytes that are held of all files.
     pub const fn held(&self) -> usize {
         self.held

@@ -45,7 +45,8 @@ impl Handler<'_> {
         if let Some(held) = self.file_bytes.get_mut(self.shard) {
             *held = (*held + tracker.held()).saturating_sub(before);
         }
-        state.files = Some(tracker);
+        // Most flows carry a file or two, and stay for a while: what is empty is not kept.
+        state.files = (!tracker.is_empty()).then_some(tracker);
         if carrier == AppProto::Http
             && let Some(beginning) = beginning
         {

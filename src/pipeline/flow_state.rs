@@ -116,6 +116,8 @@ pub struct FlowState {
     pub encrypted: bool,
     /// What was said of it.
     said: Option<Box<Said>>,
+    /// Its addresses were looked up among the indicators.
+    pub looked_up: bool,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -147,6 +149,7 @@ impl FlowState {
             app_proto: None,
             encrypted: false,
             said: None,
+            looked_up: false,
             alerted: false,
             transactions: 0,
             anomalies: 0,

@@ -280,6 +280,19 @@ impl<'r> Handler<'r> {
         }
     }
 
+    /// Looks for the flow's addresses among the indicators, once a flow.
+    fn look_up(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, data: bool) {
+        if std::mem::replace(&mut state.looked_up, true) {
+            return;
+        }
+        let settings = Arc::clone(&self.settings);
+        let context = Self::context(&settings, flow, state, cause);
+        if let Some(finding) = backstop_detectors::indicators::address(&context, data) {
+            self.findings.findings.push(finding);
+            self.take_findings(flow, state, cause, cause);
+        }
+    }
+
     /// Gives bytes of a stream to its scan; whether it wants more.
     pub(super) fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
         let Place { which, direction, offset } = place;
@@ -386,6 +399,9 @@ impl StreamHandler for Handler<'_> {
     ) -> Interest {
         let state = self.state(flow, app);
         state.last_data = *cause;
+        if !state.looked_up {
+            self.look_up(flow, state, cause, true);
+        }
         // A message that is not understood may have begun before these bytes, and may end with them.
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + bytes.len() as u64, unconsumed);
@@ -463,6 +479,10 @@ impl StreamHandler for Handler<'_> {
     fn flow_end(&mut self, flow: &FlowView, app: App, reason: EndReason, cause: &Cause) {
         let mut app = app;
         let mut summary = eve::flow::Summary::default();
+        if app.0.is_none() {
+            // No byte was carried: a connection that was only opened.
+            self.look_up(flow, &mut FlowState::new(None, self.new_scans()), cause, false);
+        }
         if let Some(state) = app.0.as_deref_mut() {
             if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
                 // A last look, and then no keys will come.

@@ -10,6 +10,7 @@
 mod command_line;
 mod config;
 mod encoding;
+mod gate;
 mod inspect;
 pub mod magic;
 mod pack;
@@ -20,5 +21,6 @@ mod unfold;
 pub use command_line::{Invocation, arguments, commands, invocation};
 pub use config::{Budget, ContentConfig};
 pub use encoding::{Encoding, base64, text};
+pub use gate::may_be_code;
 pub use inspect::{Carrier, Inspection, inspect, named};
 pub use unfold::{Called, Kind, Layer, Unfolding, unfold};

@@ -4,7 +4,7 @@ use backstop_protocols::{AppProto, Transaction, http};
 use backstop_types::{Direction, Value};
 
 use super::{PROGRAM_RULE, outcome, path};
-use crate::content::{Carrier, Kind, inspect, named};
+use crate::content::{Carrier, Kind, inspect, may_be_code, named};
 use crate::finding::Threshold;
 use crate::{Context, Detector, FileFacts, Finding, Findings, Outcome};
 
@@ -71,7 +71,7 @@ impl Detector for Bodies {
         }
         // Programs come by HTTP all day; of those that a backup server fetches 9404007 tells.
         out.covered.push((PROGRAM_RULE, file.direction));
-        if file.bytes.is_empty() || !may_be_script(file) || self.told >= MAX_TOLD {
+        if file.bytes.is_empty() || !may_be_script(file) || !may_be_code(file.bytes) || self.told >= MAX_TOLD {
             return;
         }
         let carrier = Carrier { name: "http", kind: Kind::Unknown, direction: file.direction, tx_id: file.tx_id };

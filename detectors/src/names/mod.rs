@@ -14,11 +14,12 @@ use backstop_protocols::{Transaction, dns, http, tls};
 use backstop_types::{Fields, PacketTime};
 
 use crate::finding::{Role, Threshold};
+use crate::indicators;
 use crate::veeam::evidence::{bounded, plain};
 use crate::{Confidence, Context, Detector, Finding, Findings, Meta, Outcome};
 
 /// What it can find.
-pub static METAS: &[&Meta] = &[&address::META, &file_drop::META];
+pub static METAS: &[&Meta] = &[&address::META, &file_drop::META, &indicators::NAME];
 
 /// Names of one flow that are told.
 const MAX_TOLD: usize = 16;
@@ -77,6 +78,9 @@ impl Names {
             return;
         }
         for question in message.questions.iter().take(4) {
+            if let Some(finding) = self.listed(context, &question.name, Some(dns.tx_id)) {
+                self.wait(context, dns, finding);
+            }
             let names = &context.config.names;
             let meta = if is_listed(&question.name, &names.address_services) {
                 &address::META
@@ -86,11 +90,23 @@ impl Names {
                 continue;
             };
             let seen = Seen { name: &question.name, source: "dns", tx_id: Some(dns.tx_id), outcome: Outcome::Unknown };
-            if let Some(mut finding) = self.finding(meta, context, &seen) {
-                finding.context.set("dns", dns.fields());
-                self.waiting.push_back((dns.tx_id, context.now.plus(context.config.hold), finding));
+            if let Some(finding) = self.finding(meta, context, &seen) {
+                self.wait(context, dns, finding);
             }
         }
+    }
+
+    /// A name of a list of indicators.
+    fn listed(&mut self, context: &Context<'_>, name: &str, tx_id: Option<u64>) -> Option<Finding> {
+        let mut finding = indicators::name(context, name).filter(|_| self.told < MAX_TOLD)?;
+        self.told += 1;
+        finding.tx_id = tx_id;
+        Some(finding)
+    }
+
+    fn wait(&mut self, context: &Context<'_>, dns: &dns::Transaction<'_>, mut finding: Finding) {
+        finding.context.set("dns", dns.fields());
+        self.waiting.push_back((dns.tx_id, context.now.plus(context.config.hold), finding));
     }
 
     fn answer(&mut self, dns: &dns::Transaction<'_>, out: &mut Findings) {
@@ -104,12 +120,16 @@ impl Names {
         }
     }
 
-    fn host(&mut self, context: &Context<'_>, seen: &Seen<'_>, object: (&'static str, Fields), out: &mut Findings) {
-        if !is_listed(seen.name, &context.config.names.file_drops) {
-            return;
-        }
-        if let Some(mut finding) = self.finding(&file_drop::META, context, seen) {
-            finding.context.set(object.0, object.1);
+    fn host(&mut self, context: &Context<'_>, seen: &Seen<'_>, object: impl Fn() -> (&'static str, Fields), out: &mut Findings) {
+        let drop = is_listed(seen.name, &context.config.names.file_drops);
+        let drop = drop.then(|| self.finding(&file_drop::META, context, seen)).flatten();
+        let listed = self.listed(context, seen.name, seen.tx_id).map(|mut finding| {
+            finding.outcome = seen.outcome;
+            finding
+        });
+        for mut finding in drop.into_iter().chain(listed) {
+            let (name, object) = object();
+            finding.context.set(name, object);
             out.findings.push(finding);
         }
     }
@@ -123,16 +143,14 @@ impl Detector for Names {
                 if let Some(name) = tls.facts.sni() {
                     let outcome = if tls.facts.server_hello.is_some() { Outcome::Success } else { Outcome::Unknown };
                     let seen = Seen { name, source: "tls", tx_id: None, outcome };
-                    self.host(context, &seen, ("tls", tls.fields()), out);
+                    self.host(context, &seen, || ("tls", tls.fields()), out);
                 }
             }
             Transaction::Http(http::Transaction::Exchange(exchange)) if exchange.stage != http::Stage::Requested => {
                 let Some(name) = exchange.request.and_then(|request| request.host.as_deref()) else { return };
                 let outcome = crate::http::outcome(exchange.response.map(|response| response.status));
                 let seen = Seen { name, source: "http", tx_id: Some(exchange.tx_id), outcome };
-                if is_listed(name, &context.config.names.file_drops) {
-                    self.host(context, &seen, ("http", transaction.fields()), out);
-                }
+                self.host(context, &seen, || ("http", transaction.fields()), out);
             }
             _ => {}
         }
