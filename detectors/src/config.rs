@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::beacon::BeaconConfig;
 use crate::content::ContentConfig;
 use crate::indicators::IndicatorConfig;
 use crate::names::NamesConfig;
@@ -40,6 +41,8 @@ pub struct DetectConfig {
     pub sql: SqlConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
+    /// 9405004.
+    pub beacon: BeaconConfig,
     /// Indicators of compromise.
     pub indicators: IndicatorConfig,
     /// Host names that are looked for.
@@ -147,6 +150,7 @@ impl Default for DetectConfig {
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
             smb: SmbConfig::default(),
+            beacon: BeaconConfig::default(),
             indicators: IndicatorConfig::default(),
             names: NamesConfig::default(),
             content: ContentConfig::default(),

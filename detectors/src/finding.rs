@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstop_types::{Direction, Endpoint, Fields};
+use backstop_types::{Direction, Endpoint, Fields, PacketTime};
 
 /// An ATT&CK technique with the tactic it serves here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,6 +180,19 @@ pub struct Tally {
     pub notes: Vec<(&'static str, String)>,
 }
 
+/// A session of one host to another, to be counted with its like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beat {
+    /// Whose sessions are counted together.
+    pub key: Vec<u8>,
+    /// When it began.
+    pub start: PacketTime,
+    /// Bytes of its initiator.
+    pub sent: u64,
+    /// Bytes of its responder.
+    pub received: u64,
+}
+
 /// Repetition of the same cause: the first is an alert, further ones within the window are counted only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Threshold {
@@ -220,6 +233,8 @@ pub struct Finding {
     pub requires: Vec<Role>,
     /// Events that are counted together; the threshold comes after it.
     pub tally: Option<Tally>,
+    /// A session among others: the finding stands where they come like a clock.
+    pub beat: Option<Beat>,
     /// Repetition over flows; none means each finding stands.
     pub threshold: Option<Threshold>,
     /// It brings an alert of the same flow and sid up to date: written as a protocol record, not as another alert.

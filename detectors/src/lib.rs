@@ -2,6 +2,7 @@
 //!
 //! A detector sees typed transactions, matches and the roles of both ends; it never sees packets, JSON, files or sockets.
 
+pub mod beacon;
 mod config;
 pub mod content;
 mod context;

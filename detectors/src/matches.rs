@@ -44,6 +44,7 @@ pub fn finding_for_match(context: &Context<'_>, found: &Match, scanned: &Scanned
         excerpt_of: first.map_or(0, |string| string.length),
         requires: Vec::new(),
         tally: None,
+        beat: None,
         threshold: None,
         update: false,
     }

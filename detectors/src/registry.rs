@@ -10,7 +10,7 @@ use crate::veeam::{
     unlisted,
 };
 use crate::{Detector, Meta};
-use crate::{indicators, names, powershell};
+use crate::{beacon, indicators, names, powershell};
 use backstop_protocols::AppProto::{self, Dns, Http, Nmf, Pgsql, Smb, Tds, Tls, Veeam};
 
 /// A registered detector.
@@ -46,7 +46,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { of: &[Http], metas: &[&download::META], new: download::detector },
     Registered { of: &[Http], metas: &[], new: http_content::detector },
     Registered { of: &[Dns, Tls, Http], metas: names::METAS, new: names::detector },
-    // The pipeline asks about addresses, once a flow.
+    // The pipeline tells of sessions, and asks about addresses once a flow.
+    Registered { of: &[], metas: &[&beacon::META], new: beacon::detector },
     Registered { of: &[], metas: &[&indicators::ADDRESS], new: powershell::detector },
     Registered { of: &[Http, Smb], metas: &[&indicators::FILE], new: indicators::files },
     // What content is found to be, whatever carried it: the carriers ask.

@@ -300,7 +300,7 @@ impl Flow {
         admitted
             .filter_map(|finding| match correlator.admit(finding.clone(), self.now) {
                 Admit::Alert(finding) => Some(*finding),
-                Admit::Suppressed => None,
+                Admit::Suppressed | Admit::Counted => None,
             })
             .collect()
     }

@@ -21,9 +21,9 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectSection, DetectSmbSection,
-    DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection, ScanSection, SqlSection, TlsSection,
-    TlsStackSection,
+    BeaconSection, CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectSection,
+    DetectSmbSection, DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection, ScanSection, SqlSection,
+    TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -61,6 +61,7 @@ pub struct Config {
     detect_sql: DetectSqlSection,
     detect_smb: DetectSmbSection,
     detect_names: DetectNamesSection,
+    beacon: BeaconSection,
     indicators: IndicatorsSection,
     content: ContentSection,
     files: FilesSection,
@@ -221,6 +222,7 @@ impl Config {
         self.detect_sql.apply(&mut detect.sql);
         self.detect_smb.apply(&mut detect.smb);
         self.detect_names.apply(&mut detect.names);
+        self.beacon.apply(&mut detect.beacon);
         self.content.apply(&mut detect.content);
         if let Some([first, second]) = self.indicators.age_days {
             detect.indicators.ages = Age { first, second };
@@ -289,6 +291,7 @@ fn keys() -> Vec<String> {
         .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("detect_smb", DetectSmbSection::KEYS))
         .chain(section("detect_names", DetectNamesSection::KEYS))
+        .chain(section("beacon", BeaconSection::KEYS))
         .chain(section("content", ContentSection::KEYS))
         .chain(section("files", FilesSection::KEYS))
         .chain(section("decode", DecodeSection::KEYS))

@@ -4,6 +4,7 @@ use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
 use backstop_capture::source::LiveConfig;
+use backstop_detectors::beacon::BeaconConfig;
 use backstop_detectors::content::ContentConfig;
 use backstop_detectors::names::NamesConfig;
 use backstop_detectors::smb::SmbConfig;
@@ -82,6 +83,12 @@ section! {
 section! {
     /// `[detect_names]`
     DetectNamesSection for NamesConfig { address_services: Names, file_drops: Names, trusted_hosts: Names }
+}
+section! {
+    /// `[beacon]`
+    BeaconSection for BeaconConfig {
+        min_sessions: Count, min_interval: Span, max_interval: Span, max_jitter: u32, max_bytes: Size, allowed: Nets,
+    }
 }
 section! {
     /// `[content]`

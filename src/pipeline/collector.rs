@@ -109,6 +109,7 @@ impl Collector {
         }
         match self.correlator.admit(finding, cause.time) {
             Admit::Suppressed => self.written.suppressed += 1,
+            Admit::Counted => {}
             Admit::Alert(finding) => {
                 self.written.alerts += 1;
                 if self.rows.len() < MAX_ROWS {

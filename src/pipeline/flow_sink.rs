@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
+use backstop_detectors::names::is_listed;
 use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, smb, tls};
 use backstop_signatures::Flush;
 use backstop_types::{Direction, IpProto};
@@ -111,6 +112,16 @@ impl Sink for FlowSink<'_, '_> {
             && exchange.stage != http::Stage::Requested
         {
             self.handler.exchange_over(self.flow, self.state, self.cause, transaction.tx_id(), || transaction.fields());
+        }
+        let host = match transaction {
+            Transaction::Tls(session) if !is_mark => session.facts.sni(),
+            Transaction::Http(http::Transaction::Exchange(exchange)) => {
+                exchange.request.and_then(|request| request.host.as_deref())
+            }
+            _ => None,
+        };
+        if let Some(host) = host.filter(|_| !self.state.trusted) {
+            self.state.trusted = is_listed(host, &settings.detect.names.trusted_hosts);
         }
         if let Transaction::Tls(session) = transaction {
             if !is_mark {

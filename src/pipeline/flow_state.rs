@@ -116,6 +116,8 @@ pub struct FlowState {
     pub encrypted: bool,
     /// What was said of it.
     said: Option<Box<Said>>,
+    /// The other side is a host that may be called regularly.
+    pub trusted: bool,
     /// Its addresses were looked up among the indicators.
     pub looked_up: bool,
     /// An alert was raised.
@@ -149,6 +151,7 @@ impl FlowState {
             app_proto: None,
             encrypted: false,
             said: None,
+            trusted: false,
             looked_up: false,
             alerted: false,
             transactions: 0,

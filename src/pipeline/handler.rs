@@ -147,6 +147,10 @@ impl<'r> Handler<'r> {
     }
 
     pub(super) fn context<'a>(settings: &'a Settings, flow: &FlowView, state: &FlowState, cause: &Cause) -> Context<'a> {
+        Self::context_of(settings, flow, state.app_proto, cause)
+    }
+
+    fn context_of<'a>(settings: &'a Settings, flow: &FlowView, app_proto: Option<AppProto>, cause: &Cause) -> Context<'a> {
         Context {
             config: &settings.detect,
             client: flow.client,
@@ -154,7 +158,7 @@ impl<'r> Handler<'r> {
             now: cause.time,
             handshake: flow.handshake,
             midstream: flow.midstream,
-            app_proto: state.app_proto,
+            app_proto,
         }
     }
 
@@ -173,8 +177,10 @@ impl<'r> Handler<'r> {
         }
         let unfolded = std::mem::take(&mut self.findings.unfolded);
         for finding in std::mem::take(&mut self.findings.findings) {
-            self.counters.findings += 1;
-            state.alerted |= !finding.update;
+            // A session that is only counted is no finding yet.
+            let counts = finding.beat.is_some();
+            self.counters.findings += u64::from(!counts);
+            state.alerted |= !(finding.update || counts);
             let mut finding = finding;
             let opened = state.opened_facts(state.was_inside);
             if opened.is_some() {
@@ -281,13 +287,13 @@ impl<'r> Handler<'r> {
     }
 
     /// Looks for the flow's addresses among the indicators, once a flow.
-    fn look_up(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, data: bool) {
+    fn look_up(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) {
         if std::mem::replace(&mut state.looked_up, true) {
             return;
         }
         let settings = Arc::clone(&self.settings);
         let context = Self::context(&settings, flow, state, cause);
-        if let Some(finding) = backstop_detectors::indicators::address(&context, data) {
+        if let Some(finding) = backstop_detectors::indicators::address(&context, true) {
             self.findings.findings.push(finding);
             self.take_findings(flow, state, cause, cause);
         }
@@ -400,7 +406,7 @@ impl StreamHandler for Handler<'_> {
         let state = self.state(flow, app);
         state.last_data = *cause;
         if !state.looked_up {
-            self.look_up(flow, state, cause, true);
+            self.look_up(flow, state, cause);
         }
         // A message that is not understood may have begun before these bytes, and may end with them.
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
@@ -479,9 +485,24 @@ impl StreamHandler for Handler<'_> {
     fn flow_end(&mut self, flow: &FlowView, app: App, reason: EndReason, cause: &Cause) {
         let mut app = app;
         let mut summary = eve::flow::Summary::default();
+        if flow.proto == IpProto::TCP && !app.0.as_ref().is_some_and(|state| state.trusted) {
+            let settings = Arc::clone(&self.settings);
+            let context = Self::context_of(&settings, flow, app.0.as_ref().and_then(|state| state.app_proto), cause);
+            let (sent, received) = (flow.to_server.bytes, flow.to_client.bytes);
+            if let Some(finding) = backstop_detectors::beacon::session(&context, flow.start, sent, received) {
+                self.findings.findings.push(finding);
+                let mut none = FlowState::new(None, self.new_scans());
+                self.take_findings(flow, app.0.as_deref_mut().unwrap_or(&mut none), cause, cause);
+            }
+        }
         if app.0.is_none() {
             // No byte was carried: a connection that was only opened.
-            self.look_up(flow, &mut FlowState::new(None, self.new_scans()), cause, false);
+            let settings = Arc::clone(&self.settings);
+            let context = Self::context_of(&settings, flow, None, cause);
+            if let Some(finding) = backstop_detectors::indicators::address(&context, false) {
+                self.findings.findings.push(finding);
+                self.take_findings(flow, &mut FlowState::new(None, self.new_scans()), cause, cause);
+            }
         }
         if let Some(state) = app.0.as_deref_mut() {
             if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {

@@ -5,6 +5,7 @@
 //! server. A finding that comes before anybody knows the role is held back for good and counted: what a later fact would
 //! make of it, the session that brought the fact says itself.
 
+mod beats;
 mod bounded;
 mod tally;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use backstop_types::{Fields, PacketTime};
+use beats::Beats;
 use bounded::Bounded;
 use tally::Tallies;
 
@@ -32,6 +34,8 @@ pub enum Admit {
     Alert(Box<Finding>),
     /// A repetition within its window, or a role it needs does not hold.
     Suppressed,
+    /// It was counted, and says nothing by itself.
+    Counted,
 }
 
 /// What the correlator did.
@@ -70,6 +74,7 @@ pub struct Correlator {
     backup_servers: Bounded<IpAddr, ()>,
     thresholds: Bounded<(u64, Vec<u8>), Running>,
     tallies: Tallies,
+    beats: Beats,
     too_few: u64,
     role_missing: u64,
     repeated: u64,
@@ -88,6 +93,7 @@ impl Correlator {
             backup_servers: Bounded::new(roles),
             thresholds: Bounded::new(thresholds),
             tallies: Tallies::new(thresholds),
+            beats: Beats::new(),
             too_few: 0,
             role_missing: 0,
             repeated: 0,
@@ -104,6 +110,13 @@ impl Correlator {
     /// Decides on a finding. A `now` before that of an earlier call counts as no time passed.
     pub fn admit(&mut self, finding: Finding, now: PacketTime) -> Admit {
         let mut finding = finding;
+        if let Some(beat) = finding.beat.take() {
+            // Of a host without the role nothing is kept: every session of every host to the outside comes by here.
+            let told =
+                finding.requires.iter().all(|role| self.holds(*role)).then(|| self.beats.count(&beat, &self.config.beacon));
+            let Some(told) = told.flatten() else { return Admit::Counted };
+            finding.context.set("beacon", told);
+        }
         if !finding.requires.iter().all(|role| self.holds(*role)) {
             self.role_missing += 1;
             return Admit::Suppressed;

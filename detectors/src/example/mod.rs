@@ -73,6 +73,7 @@ impl Detector for Example {
             excerpt_of: echo.line.len() as u64,
             requires: Vec::new(),
             tally: None,
+            beat: None,
             threshold: None,
             update: false,
         });

@@ -117,6 +117,7 @@ pub fn plain(meta: &'static Meta, context: &Context<'_>, fields: Fields) -> Find
         excerpt_of: 0,
         requires: Vec::new(),
         tally: None,
+        beat: None,
         threshold: None,
         update: false,
     }

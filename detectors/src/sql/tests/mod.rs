@@ -134,7 +134,7 @@ fn admitted(correlator: &mut Correlator, flow: &Flow) -> Vec<Finding> {
     findings
         .filter_map(|finding| match correlator.admit(finding.clone(), flow.now) {
             Admit::Alert(finding) => Some(*finding),
-            Admit::Suppressed => None,
+            Admit::Suppressed | Admit::Counted => None,
         })
         .collect()
 }
