@@ -144,3 +144,50 @@ fn captures_of_others_are_read_without_anomalies_of_ours() {
     }
     assert!(seen.0 >= 50 && seen.1 >= 70, "{seen:?}");
 }
+
+/// A body that matches a content rule at its beginning, and never ends; a question to another host later.
+#[test]
+fn a_response_that_does_not_end_keeps_no_alert_back() {
+    use backstop_testkit::Conversation;
+    use backstop_testkit::pcap::{ETHERNET, PcapWriter};
+    use backstop_types::{Direction, Endpoint, PacketTime};
+
+    if !cfg!(feature = "yara") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.pcap");
+    let mut out = PcapWriter::new(std::fs::File::create(&path).unwrap(), ETHERNET).unwrap();
+    let mut micros = 1_768_384_800_000_000;
+    let mut talk = |port: u16, reply: &[u8], pause: u64| {
+        let (client, server) =
+            (Endpoint::new("10.20.30.77".parse().unwrap(), port), Endpoint::new("203.0.113.9".parse().unwrap(), 80));
+        let mut talk = Conversation::new(client, server, (1, 1));
+        let mut segments = talk.handshake();
+        segments.extend(talk.data(Direction::ToServer, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"));
+        segments.extend(talk.data(Direction::ToClient, reply));
+        micros += pause;
+        for segment in &segments {
+            micros += 1_000;
+            out.write(PacketTime::from_micros(micros), &talk.frame(segment)).unwrap();
+        }
+    };
+    let mut body =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n[Convert]::FromBase64String IO.Compression.DeflateStream \
+        GetDelegateForFunctionPointer GlobalAssemblyCache\n"
+            .to_vec();
+    body.resize(200_000, b'.');
+    talk(40_000, &body, 0);
+    for port in 40_001..40_004 {
+        talk(port, b"HTTP/1.1 204 No Content\r\n\r\n", 2_000_000);
+    }
+    out.finish().unwrap();
+    let records = records(&replay(&path, &["--set", "files.max_file=64KiB"]));
+    let order: Vec<&str> = records
+        .iter()
+        .filter_map(|record| record["event_type"].as_str())
+        .filter(|kind| matches!(*kind, "alert" | "http"))
+        .collect();
+    assert!(order.iter().position(|kind| *kind == "alert").unwrap() < 3, "{order:?}");
+    assert_eq!(order.iter().filter(|kind| **kind == "http").count(), 4);
+}

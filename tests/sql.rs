@@ -164,3 +164,40 @@ fn keys_open_what_tds_carries_in_tls() {
     assert!(folded(&login_only).contains(&9_402_002));
     assert!(of_type(&login_only, "alert").iter().all(|alert| alert["alert"]["context"].get("decrypted").is_none()));
 }
+
+/// `CREATE ASSEMBLY … FROM 0x…` brings a file to the server, whatever the protocol around it.
+#[test]
+fn the_bytes_of_an_assembly_are_a_file() {
+    use backstop_testkit::Conversation;
+    use backstop_testkit::pcap::{ETHERNET, PcapWriter};
+    use backstop_types::{Direction, Endpoint, PacketTime};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("assembly.pcap");
+    let mut out = PcapWriter::new(std::fs::File::create(&path).unwrap(), ETHERNET).unwrap();
+    let end = |host: &str, port| Endpoint::new(host.parse().unwrap(), port);
+    let mut talk = Conversation::new(end("10.20.30.41", 40_000), end("10.20.30.10", 1_433), (1, 1));
+    let message = |kind: u8, payload: &[u8]| {
+        let len = u16::try_from(8 + payload.len()).unwrap().to_be_bytes();
+        [&[kind, 1, len[0], len[1], 0, 0, 1, 0], payload].concat()
+    };
+    // [MS-TDS] 2.2.6.5 with VERSION and ENCRYPTION, which is not supported; its answer; a batch of 7.1, which has no headers.
+    let options = [0, 0, 11, 0, 6, 1, 0, 17, 0, 1, 0xff, 8, 0, 1, 0x55, 0, 0, 2];
+    let (prelogin, answer) = (message(0x12, &options), message(0x04, &options));
+    let text: Vec<u8> = "CREATE ASSEMBLY x FROM 0x4D5A616263".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut segments = talk.handshake();
+    segments.extend(talk.data(Direction::ToServer, &prelogin));
+    segments.extend(talk.data(Direction::ToClient, &answer));
+    segments.extend(talk.data(Direction::ToServer, &message(0x01, &text)));
+    for (at, segment) in segments.iter().enumerate() {
+        out.write(PacketTime::from_micros(1_768_384_800_000_000 + at as u64 * 1_000), &talk.frame(segment)).unwrap();
+    }
+    out.finish().unwrap();
+    let records = records(&replay(&path, &[]));
+    schema::assert_all_fit(&records);
+    let files = of_type(&records, "fileinfo");
+    assert_eq!(files.len(), 1, "{records:#?}");
+    assert_eq!((&files[0]["src_ip"], &files[0]["app_proto"]), (&"10.20.30.41".into(), &"tds".into()));
+    // As `sha1sum` says of "MZabc".
+    assert_eq!(files[0]["fileinfo"]["sha1"], "d3b2a5018575b9ee86286c82abc0496684c80fa4");
+}

@@ -49,7 +49,7 @@ pub static REGISTRY: &[Registered] = &[
     // The pipeline tells of sessions, and asks about addresses once a flow.
     Registered { of: &[], metas: &[&beacon::META], new: beacon::detector },
     Registered { of: &[], metas: &[&indicators::ADDRESS], new: powershell::detector },
-    Registered { of: &[Http, Smb], metas: &[&indicators::FILE], new: indicators::files },
+    Registered { of: &[Http, Smb, Tds, Pgsql, Veeam, Nmf], metas: &[&indicators::FILE], new: indicators::files },
     // What content is found to be, whatever carried it: the carriers ask.
     Registered { of: &[], metas: powershell::METAS, new: powershell::detector },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
-use backstop_detectors::Finding;
-use backstop_protocols::{AppProto, Content, FilePart};
+use backstop_detectors::{Finding, Unfolded};
+use backstop_protocols::{AppProto, Content, FilePart, FileState};
 use backstop_types::Fields;
 
 use super::flow_state::FlowState;
@@ -24,6 +24,13 @@ const SMB_WINDOW: usize = 128 * 1024;
 pub struct Waiting {
     files: Vec<Finished>,
     findings: Vec<(Finding, Cause)>,
+}
+
+impl Waiting {
+    /// Findings wait, which time will release.
+    pub fn has_findings(&self) -> bool {
+        !self.findings.is_empty()
+    }
 }
 
 impl Handler<'_> {
@@ -156,6 +163,39 @@ impl Handler<'_> {
         for file in files {
             self.tell_file(flow, state, cause, &file, object);
         }
+    }
+
+    /// A response that takes long keeps no finding back for longer than any other reply would. Whether some still wait.
+    pub(super) fn release_overdue(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) -> bool {
+        let Some(mut waiting) = state.waiting.take() else { return false };
+        let hold = self.settings.detect.hold;
+        let (overdue, others) = waiting.findings.into_iter().partition(|(_, about)| cause.time.since(about.time) >= hold);
+        waiting.findings = others;
+        let again = waiting.has_findings();
+        if again || !waiting.files.is_empty() {
+            state.waiting = Some(waiting);
+        }
+        self.release(flow, state, cause, (overdue, Vec::new()), None);
+        again
+    }
+
+    /// The bytes of an assembly that a statement creates are a file as well.
+    pub(super) fn assembly(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, unfolded: &Unfolded) {
+        let Some(carrier) = state.app_proto.filter(|_| self.settings.files.enabled) else { return };
+        self.assemblies += 1;
+        let part = FilePart {
+            // Behind the numbers that carriers of files give.
+            key: u64::MAX - self.assemblies,
+            tx_id: unfolded.tx_id,
+            direction: unfolded.direction,
+            name: None,
+            layers: &unfolded.layers,
+            offset: 0,
+            bytes: &unfolded.bytes,
+            size: None,
+            state: FileState::Complete,
+        };
+        self.file_part(flow, state, cause, carrier, &part);
     }
 
     /// The flow is over: nothing more comes of its files.

@@ -94,6 +94,8 @@ pub struct Handler<'r> {
     /// Bytes held of files, by shard: no worker's share depends on how many there are.
     pub(super) file_bytes: [usize; SHARDS],
     pub(super) file_counters: FileCounters,
+    /// Assemblies seen so far.
+    pub(super) assemblies: u64,
     /// The file whose bytes are scanned.
     pub(super) scanned_file: Option<Fields>,
 }
@@ -114,6 +116,7 @@ impl<'r> Handler<'r> {
             shard: 0,
             file_bytes: [0; SHARDS],
             file_counters: FileCounters::default(),
+            assemblies: 0,
             scanned_file: None,
         }
     }
@@ -190,8 +193,12 @@ impl<'r> Handler<'r> {
             let order = self.order(flow, at);
             self.epoch.events.push((order, Event::Finding(Box::new(raised))));
         }
-        for Unfolded { bytes, layers, direction, tx_id } in unfolded {
-            self.scan_content(flow, state, Content { bytes: &bytes, layers: &layers, direction, tx_id }, (at, cause));
+        for one in unfolded {
+            let Unfolded { bytes, layers, direction, tx_id } = &one;
+            self.scan_content(flow, state, Content { bytes, layers, direction: *direction, tx_id: *tx_id }, (at, cause));
+            if layers.contains(&"assembly") {
+                self.assembly(flow, state, cause, &one);
+            }
         }
     }
 
@@ -463,6 +470,7 @@ impl StreamHandler for Handler<'_> {
         let settings = Arc::clone(&self.settings);
         let about = state.last_data;
         let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
+        again |= self.release_overdue(flow, state, cause);
         let mut detectors = std::mem::take(&mut state.detectors);
         for detector in detectors.all() {
             let context = Self::context(&settings, flow, state, cause);
@@ -479,6 +487,7 @@ impl StreamHandler for Handler<'_> {
             state.has_pending_scans()
                 || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
                 || state.detectors.wants_tick()
+                || state.waiting.as_ref().is_some_and(|waiting| waiting.has_findings())
         })
     }
 
