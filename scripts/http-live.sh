@@ -93,7 +93,7 @@ if [ -z "$backstop" ]; then
     for built in "$top/target/release/backstop" "$top/target/debug/backstop"; do [ -x "$built" ] && backstop=$built; done
 fi
 [ -n "$backstop" ] || skip 'recorded, but no sensor is built'
-"$backstop" replay "$work/live.pcap" -q -o "$work/eve.json"
+"$backstop" replay "$work/live.pcap" -q -o "$work/eve.json" --set parser.max_range=8MiB
 count() { grep '"event_type":"http"' "$work/eve.json" | grep -c -- "$1" || true; }
 expect() {
     [ "$(count "$1")" -eq "$2" ] || { echo "failed: $(count "$1") records with $1, not $2" >&2; exit 1; }
@@ -108,6 +108,10 @@ expect '"length":1000000' 3
 expect '"http_method":"PUT"' 2
 expect '"status":201' 2
 expect '"hostname":"pipe"' 3
+# A download, the same file in ranges, and two uploads: what is told of them is what they are.
+files() { grep '"event_type":"fileinfo"' "$work/eve.json" | grep -c -- "\"sha256\":\"$(sha256sum <"$1" | cut -d' ' -f1)\"" || true; }
+[ "$(files www/large.bin)" -eq 2 ] || { echo "failed: $(files www/large.bin) files with the sum of the download, not 2" >&2; exit 1; }
+[ "$(files upload.bin)" -eq 2 ] || { echo "failed: $(files upload.bin) files with the sum of the upload, not 2" >&2; exit 1; }
 ! grep -q '"event_type":"anomaly"' "$work/eve.json" || { echo 'failed: an anomaly of a real server' >&2; exit 1; }
 ! grep -q '"event_type":"alert"' "$work/eve.json" || { echo 'failed: an alert on ordinary traffic' >&2; exit 1; }
 echo "passed: $(count .) records"

@@ -160,6 +160,7 @@ expect smb '"filename":"large.vib"' 2
 expect smb '"filename":"ordinary.txt"' 2
 expect smb '"rename":{"from":"check.ps1","to":"weekly.ps1"}' 1
 expect smb 'SMB3_ENCRYPTED' 1
+expect fileinfo "large.vib.*\"sha256\":\"$(sha256sum <large.vib | cut -d' ' -f1)\"" 1
 expect smb '"STATUS_LOGON_FAILURE"' 1
 expect smb 'SMB1_COMMAND_WRITE_ANDX' 1
 alerts 9404001 '"outcome":\["success"\].*check.ps1' 1

@@ -191,3 +191,25 @@ fn a_response_that_does_not_end_keeps_no_alert_back() {
     assert!(order.iter().position(|kind| *kind == "alert").unwrap() < 3, "{order:?}");
     assert_eq!(order.iter().filter(|kind| **kind == "http").count(), 4);
 }
+
+/// Files of flows that raised an alert are stored, others are not; the next run finds them there.
+#[test]
+fn files_of_alerts_are_stored_by_their_sum() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let set = format!("files.store_dir={}", store.display());
+    let case = |name: &str, workers: &str| {
+        let capture = std::path::Path::new(common::top()).join("pcaps/http").join(name).join("input.pcap");
+        records(&replay(&capture, &["--set", &set, "--workers", workers]))
+    };
+    let told = |records: &[Value]| of_type(records, "fileinfo")[0]["fileinfo"].clone();
+    case("h1_http_benign", "1");
+    assert_eq!(std::fs::read_dir(&store).unwrap().count(), 0);
+    let first = told(&case("h2_http_loader", "2"));
+    assert_eq!((&first["stored"], &first["storing"]), (&false.into(), &true.into()));
+    let sum = first["sha256"].as_str().unwrap();
+    let kept = std::fs::read(store.join(&sum[..2]).join(sum)).unwrap();
+    assert_eq!(kept.len() as u64, first["size"].as_u64().unwrap());
+    let second = told(&case("h2_http_loader", "1"));
+    assert_eq!((&second["stored"], second.get("storing")), (&true.into(), None));
+}

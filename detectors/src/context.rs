@@ -103,6 +103,10 @@ pub struct FileFacts<'a> {
     pub bytes: &'a [u8],
     /// How the bytes came about, outermost first.
     pub layers: &'a [&'static str],
+    /// It is in the store.
+    pub stored: bool,
+    /// It was handed to the store.
+    pub storing: bool,
 }
 
 impl FileFacts<'_> {
@@ -117,7 +121,10 @@ impl FileFacts<'_> {
         fields.set_some("md5", self.md5.map(str::to_owned));
         fields.set_some("sha1", self.sha1.map(str::to_owned));
         fields.set_some("sha256", self.sha256.map(str::to_owned));
-        fields.set("stored", false);
+        fields.set("stored", self.stored);
+        if self.storing {
+            fields.set("storing", true);
+        }
         fields.set("size", self.size);
         fields.set_some("tx_id", self.tx_id);
         fields

@@ -120,6 +120,8 @@ impl Flow {
             sha256: None,
             bytes,
             layers: &["http.body"],
+            stored: false,
+            storing: false,
         });
     }
 
@@ -143,6 +145,8 @@ impl Flow {
             sha256: None,
             bytes: b"abc",
             layers: &[],
+            stored: false,
+            storing: false,
         });
     }
 

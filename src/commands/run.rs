@@ -35,6 +35,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());
     let lists = session::indicators(&config, &processing.indicators, &settings)?;
+    session::store(&config, &mut settings)?;
     let settings = Arc::new(settings);
     // The interface first: no file is made by a start that fails.
     let mut source = Live::open(&live)?;

@@ -13,6 +13,7 @@ use signal_hook::flag;
 use super::{End, StartError};
 use crate::cli::Processing;
 use crate::config::{self, Config};
+use crate::files::Store;
 use crate::indicators::Sources;
 use crate::keys::{self, Followers, KeySources, Timing};
 use crate::output::file::{Mode, Output};
@@ -67,6 +68,14 @@ pub fn indicators(config: &Config, more: &[PathBuf], settings: &Settings) -> Res
     let sources = config.indicators(more);
     settings.detect.indicators.store.replace(sources.load()?);
     Ok(sources)
+}
+
+/// Opens the store of files, where one was asked for.
+pub fn store(config: &Config, settings: &mut Settings) -> Result<(), StartError> {
+    if let Some(folder) = config.store_dir() {
+        settings.files.store = Some(Arc::new(Store::open(folder, settings.files.store_quota as u64)?));
+    }
+    Ok(())
 }
 
 /// Loads the rules and says how many there are.
@@ -125,6 +134,10 @@ pub fn process(
         problem(format!("{} records could not be written: {error}", finished.lost));
     } else if finished.lost > 0 {
         problem(format!("{} records could not be written while the output was full", finished.lost));
+    }
+    let unstored = settings.files.store.as_ref().map_or(0, |store| store.finish());
+    if unstored > 0 {
+        problem(format!("{unstored} files could not be stored"));
     }
     (end, finished, complete)
 }

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 
 use crate::eve::Types;
+use crate::files::Which;
 use crate::pipeline::SHARDS;
 
 /// Reads a value from text, or from a whole number where `number` says how.
@@ -238,6 +239,29 @@ human!(
         _ => Err(format!("{count} is not a number from 1 to {SHARDS}")),
     })
 );
+
+/// Which files are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored(Which);
+
+human!(
+    Stored,
+    "\"alerted\" or \"all\"",
+    |text| {
+        match text {
+            "alerted" => Ok(Self(Which::Alerted)),
+            "all" => Ok(Self(Which::All)),
+            _ => Err(format!("\"{text}\" is neither \"alerted\" nor \"all\"")),
+        }
+    },
+    None
+);
+
+impl From<Stored> for Which {
+    fn from(stored: Stored) -> Self {
+        stored.0
+    }
+}
 
 /// An overlap policy.
 #[derive(Clone, Copy, Debug)]

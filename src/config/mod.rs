@@ -162,6 +162,11 @@ impl Config {
         }
     }
 
+    /// Where files are stored, if they are.
+    pub fn store_dir(&self) -> Option<&std::path::Path> {
+        self.files.store_dir.as_deref()
+    }
+
     /// The filter, if any.
     pub fn filter(&self) -> Option<&str> {
         self.capture.filter.as_deref()

@@ -1,5 +1,7 @@
 //! The tables of the file that change limits: each key is the field of the same name, absent keys leave the default.
 
+use std::path::PathBuf;
+
 use backstop_capture::decode::DecodeConfig;
 use backstop_capture::defrag::DefragConfig;
 use backstop_capture::flow::FlowConfig;
@@ -15,7 +17,7 @@ use backstop_protocols::tls::KeyLimits;
 use backstop_signatures::ScanLimits;
 use serde::Deserialize;
 
-use super::human::{Count, Fingerprints, Names, Nets, Paths, Size, Span};
+use super::human::{Count, Fingerprints, Names, Nets, Paths, Size, Span, Stored};
 use crate::eve::sql::SqlSettings;
 use crate::files::FileSettings;
 
@@ -100,8 +102,8 @@ section! {
     /// `[files]`
     FilesSection for FileSettings {
         enabled: bool, max_file: Size, max_flow: Size, max_total: Size, max_open: Count, max_hashed: Size, md5: bool, sha1: bool,
-        sha256: bool, hash_media: bool,
-    }
+        sha256: bool, hash_media: bool, store_what: Stored, store_quota: Size,
+    } with { store_dir: PathBuf }
 }
 section! {
     /// `[decode]`

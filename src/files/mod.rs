@@ -8,10 +8,22 @@
 
 mod assembly;
 mod hashes;
+mod store;
 mod tracker;
 
 pub use hashes::{Hashes, Wanted};
+pub use store::{Kept, Store};
 pub use tracker::{Added, Finished, Tracker};
+
+/// Which files are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Which {
+    /// Those of flows that raised an alert.
+    #[default]
+    Alerted,
+    /// All.
+    All,
+}
 
 /// Settings of files.
 #[derive(Clone, Debug)]
@@ -36,6 +48,12 @@ pub struct FileSettings {
     pub sha256: bool,
     /// Images, fonts and films too.
     pub hash_media: bool,
+    /// Which are stored, where there is a store.
+    pub store_what: Which,
+    /// Bytes of stored files.
+    pub store_quota: usize,
+    /// Where they are stored.
+    pub store: Option<std::sync::Arc<Store>>,
 }
 
 impl Default for FileSettings {
@@ -51,6 +69,9 @@ impl Default for FileSettings {
             sha1: true,
             sha256: true,
             hash_media: false,
+            store_what: Which::Alerted,
+            store_quota: 1 << 30,
+            store: None,
         }
     }
 }
@@ -74,6 +95,12 @@ backstop_capture::counters! {
         too_long,
         /// Pieces that had to wait for what is before them and were dropped, because a limit was reached.
         pieces_dropped,
+        /// Files that are in the store, or were handed to it.
+        stored,
+        /// Files that were not stored, because its quota was reached.
+        store_full,
+        /// Files that were not stored, because too many waited for the disk.
+        store_busy,
         /// Files that were given up, because too many were open at a time in one flow.
         given_up,
     }

@@ -6,7 +6,7 @@ use backstop_protocols::{AppProto, FilePart, FileState};
 use backstop_types::Direction;
 
 use super::assembly::{Assembled, Assembly};
-use super::{FileCounters, FileSettings};
+use super::{FileCounters, FileSettings, Kept, Store};
 
 /// A file that is over.
 pub struct Finished {
@@ -20,6 +20,7 @@ pub struct Finished {
     magic: Option<&'static str>,
     complete: bool,
     file: Assembled,
+    kept: Option<Kept>,
 }
 
 impl Finished {
@@ -39,7 +40,24 @@ impl Finished {
             sha256: self.file.hashes.sha256.as_deref(),
             bytes: &self.file.bytes,
             layers: &self.layers,
+            stored: self.kept == Some(Kept::Before),
+            storing: self.kept == Some(Kept::Now),
         }
+    }
+
+    /// Stores it, where it is whole and was hashed.
+    pub fn store(&mut self, store: &Store, counters: &mut FileCounters) {
+        let Some(sha256) = self.file.hashes.sha256.as_deref() else { return };
+        if self.file.bytes.len() as u64 != self.file.size {
+            return;
+        }
+        let kept = store.keep(sha256, &self.file.bytes);
+        match kept {
+            Kept::Before | Kept::Now => counters.stored += 1,
+            Kept::Full => counters.store_full += 1,
+            Kept::Busy => counters.store_busy += 1,
+        }
+        self.kept = Some(kept);
     }
 
     /// What was seen behind holes.
@@ -195,6 +213,7 @@ impl Tracker {
             magic: open.magic,
             complete,
             file,
+            kept: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::handler::Handler;
 use super::worker::SHARDS;
 use crate::eve;
 use crate::eve::protocol::About;
-use crate::files::{Added, Finished};
+use crate::files::{Added, Finished, Which};
 
 /// Files and findings of a flow that wait for the response of their exchange.
 const MAX_WAITING: usize = 64;
@@ -90,6 +90,12 @@ impl Handler<'_> {
                 self.scan_content(flow, state, Content { bytes, layers: &layers, direction, tx_id }, (cause, cause));
             }
             self.scanned_file = None;
+        }
+        if let Some(store) = &settings.files.store {
+            let alerted = state.alerted || state.waiting.as_ref().is_some_and(|waiting| waiting.has_findings());
+            if alerted || settings.files.store_what == Which::All {
+                finished.store(store, &mut self.file_counters);
+            }
         }
         finished.forget_bytes();
         if carrier == AppProto::Http {
