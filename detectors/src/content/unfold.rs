@@ -146,6 +146,8 @@ impl Work<'_> {
             self.out.cut = true;
             return None;
         }
+        // Constants that were put together without anything that has a name of its own.
+        let how = if how.is_empty() { &["constants"] } else { how };
         self.out.layers.push(Layer { how: how.to_vec(), bytes: bytes.to_vec(), is_text });
         Some(self.out.layers.len() - 1)
     }
