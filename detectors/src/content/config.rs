@@ -42,6 +42,11 @@ impl Default for ContentConfig {
     }
 }
 
+/// Bytes that may be made of each byte of a text: scripts pack three to twenty to one.
+const FACTOR: usize = 64;
+/// Bytes that may be made of the shortest text.
+const LEAST: usize = 128 * 1024;
+
 /// What is left of it.
 #[derive(Debug)]
 pub struct Budget {
@@ -55,6 +60,12 @@ impl Budget {
     #[must_use]
     pub const fn new(config: &ContentConfig) -> Self {
         Self { left: config.max_output, cut: false }
+    }
+
+    /// For a text of a length: what is made of it is in proportion to it, so that many small ones cost no more than one large one.
+    #[must_use]
+    pub fn for_input(config: &ContentConfig, len: usize) -> Self {
+        Self { left: config.max_output.min(len.saturating_mul(FACTOR).saturating_add(LEAST)), cut: false }
     }
 
     /// Takes bytes; false, and nothing is taken, where there are not so many.

@@ -90,7 +90,7 @@ struct Task {
 pub fn unfold(bytes: &[u8], kind: Kind, names: &[&'static str], config: &ContentConfig) -> Unfolding {
     let cut = bytes.len() > config.max_input;
     let bytes = bytes.get(..bytes.len().min(config.max_input)).unwrap_or_default();
-    let mut budget = Budget::new(config);
+    let mut budget = Budget::for_input(config, bytes.len());
     budget.cut = cut;
     let mut work =
         Work { config, names, budget, out: Unfolding::default(), seen: HashSet::new(), queue: VecDeque::new(), depth: 0 };
