@@ -85,10 +85,17 @@ fn pipelined_requests_and_ranges_are_told_one_by_one() {
     let ranges: Vec<_> =
         of_type(&records, "http").iter().filter_map(|record| record["http"]["content_range"]["end"].as_u64()).collect();
     assert_eq!(ranges, [1_023, 8_191, 54_325, 499]);
-    if cfg!(feature = "yara") {
-        assert_eq!(found_in(&records, "http.body").len(), 1, "the script in ranges is found in one of them");
-    }
-    assert_eq!(alerts(&records, 9_403_001)[0]["tx_id"], 1);
+    let loaders = alerts(&records, 9_403_001);
+    let names: Vec<_> = loaders.iter().map(|alert| alert["files"][0]["filename"].as_str().unwrap()).collect();
+    assert_eq!(names, ["icsnd16_64refl.ps1", "gup18.ps1"]);
+    assert_eq!(loaders[0]["tx_id"], 1);
+    // Three connections: the file is told with the last of them, and no range of it besides.
+    assert_eq!((&loaders[1]["files"][0]["size"], &loaders[1]["http"]["status"]), (&54_326.into(), &206.into()));
+    let joined: Vec<_> =
+        of_type(&records, "fileinfo").into_iter().filter(|record| record["fileinfo"]["filename"] == "gup18.ps1").collect();
+    assert_eq!((joined.len(), &joined[0]["fileinfo"]["sha256"]), (1, &loaders[1]["files"][0]["sha256"]));
+    assert_eq!(found_in(&records, "http.body").len(), 0, "no content rule tells the same");
+    assert_eq!(final_counters(&records)["files"]["ranges_joined"], 1);
     let fetched: Vec<_> = alerts(&records, 9_404_007).iter().map(|alert| alert["http"]["url"].as_str().unwrap()).collect();
     assert_eq!(fetched, ["/icsnd16_64refl.ps1", "/gup18.ps1"], "many ranges are one cause");
 }

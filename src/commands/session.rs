@@ -109,7 +109,7 @@ pub fn process(
     signals: &Signals,
     observer: &mut dyn reader::Observer,
 ) -> (RunEnd, Finished, End) {
-    let mut collector = Collector::new(settings, output);
+    let mut collector = Collector::new(settings, rules, output);
     let end = reader::run(source, settings, rules, &mut collector, &signals.stop, observer);
     crate::pipeline::stats::write(&mut collector, &end.totals);
     let finished = collector.finish();

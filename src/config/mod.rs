@@ -181,9 +181,12 @@ impl Config {
         self.defrag.apply(&mut decode.defrag);
         let mut files = FileSettings::default();
         self.files.apply(&mut files);
+        let detect = self.detect();
+        // One more than is read, so that the reader knows that there is more.
+        files.max_head = detect.content.max_input.saturating_add(1);
         Settings {
             eve: self.eve(),
-            detect: Arc::new(self.detect()),
+            detect: Arc::new(detect),
             limits,
             files,
             keys: None,

@@ -101,7 +101,7 @@ section! {
 section! {
     /// `[files]`
     FilesSection for FileSettings {
-        enabled: bool, max_file: Size, max_flow: Size, max_total: Size, max_open: Count, max_hashed: Size, md5: bool, sha1: bool,
+        enabled: bool, max_file: Size, max_flow: Size, max_total: Size, max_ranges: Size, max_open: Count, max_hashed: Size, md5: bool, sha1: bool,
         sha256: bool, hash_media: bool, store_what: Stored, store_quota: Size,
     } with { store_dir: PathBuf }
 }

@@ -79,7 +79,7 @@ impl Assembly {
     /// No sums are needed.
     pub fn forget_sums(&mut self) {
         self.hashers = None;
-        self.wanted = Wanted { md5: false, sha1: false, sha256: false };
+        self.wanted = Wanted::NONE;
     }
 
     /// Keeps no more than what is there.
@@ -87,14 +87,18 @@ impl Assembly {
         self.max_kept = self.kept.len();
     }
 
-    /// Gives back what is kept of a file that is too long to be kept.
-    pub fn give_up(&mut self) -> Vec<u8> {
+    /// Gives back what is kept of a file that is too long to be kept; its first `head` bytes stay.
+    pub fn give_up(&mut self, head: usize) -> Vec<u8> {
         self.max_kept = 0;
         self.cut = true;
-        if self.stale {
-            self.lost = true;
-        }
-        std::mem::take(&mut self.kept)
+        self.lost |= self.stale;
+        let head = self.kept.get(..head).unwrap_or(&self.kept).to_vec();
+        std::mem::replace(&mut self.kept, head)
+    }
+
+    /// Bytes from the beginning without a hole.
+    pub const fn contiguous(&self) -> u64 {
+        self.next
     }
 
     /// Adds a piece. `room`: bytes that may be held besides; false when it was not enough for a piece that has to wait.
@@ -130,6 +134,8 @@ impl Assembly {
         if below != bytes {
             below.copy_from_slice(bytes);
             self.stale = true;
+            // The sums cannot be made anew from a part of the file.
+            self.lost |= self.cut;
         }
     }
 

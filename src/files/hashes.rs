@@ -13,6 +13,11 @@ pub struct Wanted {
     pub sha256: bool,
 }
 
+impl Wanted {
+    /// None.
+    pub const NONE: Self = Self { md5: false, sha1: false, sha256: false };
+}
+
 /// In lower-case hexadecimal digits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hashes {

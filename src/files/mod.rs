@@ -8,10 +8,12 @@
 
 mod assembly;
 mod hashes;
+mod ranges;
 mod store;
 mod tracker;
 
 pub use hashes::{Hashes, Wanted};
+pub use ranges::{Joined, RangeKey, Ranges};
 pub use store::{Kept, Store};
 pub use tracker::{Added, Finished, Tracker};
 
@@ -32,10 +34,14 @@ pub struct FileSettings {
     pub enabled: bool,
     /// Bytes of one file that are kept, to be scanned whole.
     pub max_file: usize,
+    /// Bytes of a longer one that stay, for detectors.
+    pub max_head: usize,
     /// Bytes of all files of one flow.
     pub max_flow: usize,
     /// Bytes of all files of the sensor.
     pub max_total: usize,
+    /// Bytes of ranges that may become files over several connections.
+    pub max_ranges: usize,
     /// Files of one flow that are open at a time.
     pub max_open: usize,
     /// Files that are longer are not hashed.
@@ -61,8 +67,10 @@ impl Default for FileSettings {
         Self {
             enabled: true,
             max_file: 10 << 20,
+            max_head: 1 << 20,
             max_flow: 32 << 20,
             max_total: 512 << 20,
+            max_ranges: 16 << 20,
             max_open: 128,
             max_hashed: 64 << 20,
             md5: true,
@@ -103,5 +111,9 @@ backstop_capture::counters! {
         store_busy,
         /// Files that were given up, because too many were open at a time in one flow.
         given_up,
+        /// Files put together from ranges that came over several connections.
+        ranges_joined,
+        /// Files of which ranges were given up, because all together held too much.
+        ranges_given_up,
     }
 }

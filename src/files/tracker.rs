@@ -21,6 +21,8 @@ pub struct Finished {
     complete: bool,
     file: Assembled,
     kept: Option<Kept>,
+    /// It was scanned while it came.
+    in_windows: bool,
 }
 
 impl Finished {
@@ -60,6 +62,11 @@ impl Finished {
         self.kept = Some(kept);
     }
 
+    /// Whether its beginning, which is all that is kept of it, was scanned before.
+    pub const fn was_scanned(&self) -> bool {
+        self.in_windows
+    }
+
     /// What was seen behind holes.
     pub fn behind(&self) -> &[Vec<u8>] {
         &self.file.behind
@@ -95,6 +102,8 @@ pub struct Added {
     pub beginning: Option<Vec<u8>>,
     /// The piece is kept until the file is over.
     pub kept: bool,
+    /// Another file, which had to make room for this one.
+    pub given_up: Option<Finished>,
 }
 
 /// The files of one flow that are not over, oldest first.
@@ -130,12 +139,11 @@ impl Tracker {
             // The end of a file of which nothing was seen.
             return added;
         }
+        if at.is_none() && self.open.len() >= settings.max_open {
+            counters.given_up += 1;
+            added.given_up = Some(self.finish(0, FileState::Truncated, counters));
+        }
         let at = at.unwrap_or_else(|| {
-            if self.open.len() >= settings.max_open {
-                let oldest = self.open.remove(0);
-                self.held -= oldest.assembly.held();
-                counters.given_up += 1;
-            }
             self.open.push(Open {
                 carrier,
                 key: part.key,
@@ -172,7 +180,7 @@ impl Tracker {
         if !open.assembly.is_kept() && !open.in_windows {
             open.in_windows = true;
             counters.too_long += 1;
-            added.beginning = Some(open.assembly.give_up());
+            added.beginning = Some(open.assembly.give_up(settings.max_head));
         }
         added.kept = accepted && !open.in_windows;
         self.held = self.held - before + open.assembly.held();
@@ -214,6 +222,7 @@ impl Tracker {
             complete,
             file,
             kept: None,
+            in_windows: open.in_windows,
         }
     }
 }
@@ -237,7 +246,7 @@ mod tests {
     }
 
     fn settings() -> FileSettings {
-        FileSettings { max_file: 8, max_flow: 16, max_open: 2, ..FileSettings::default() }
+        FileSettings { max_file: 8, max_flow: 16, max_head: 4, max_open: 2, ..FileSettings::default() }
     }
 
     #[test]
@@ -261,7 +270,30 @@ mod tests {
         assert_eq!(added.beginning.unwrap(), b"12345678");
         let done = add(&part(0, 9, b"0", FileState::Complete)).finished.unwrap();
         assert_eq!(done.facts().sha1.unwrap(), "01b307acba4f54f55aafc33bb06bbbf6ca803e9a");
+        assert_eq!(done.facts().bytes, b"1234", "detectors see its head");
+        assert!(done.was_scanned());
         assert_eq!((tracker.held(), counters.too_long), (0, 1));
+    }
+
+    /// A server says 1 GiB and sends it: what is held stays within the caps, whatever comes in order or ahead.
+    #[test]
+    fn a_file_of_a_gigabyte_is_held_within_the_caps() {
+        let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+        let settings =
+            FileSettings { max_file: 1 << 16, max_flow: 1 << 17, max_head: 1 << 12, max_hashed: 0, ..FileSettings::default() };
+        let (piece, size) = (vec![7; 1 << 16], 1 << 30);
+        let mut scanned = 0;
+        for number in 0..(size >> 16) {
+            let ahead = number % 3 == 2;
+            let offset = (number << 16) + u64::from(ahead);
+            let part = FilePart { size: Some(size), ..part(0, offset, &piece, FileState::More) };
+            let added = tracker.add(AppProto::Http, &part, 1 << 20, &settings, &mut counters);
+            scanned += added.beginning.map_or(0, |beginning| beginning.len());
+            assert!(tracker.held() <= settings.max_flow, "{} at {offset}", tracker.held());
+        }
+        assert!(scanned <= settings.max_file && counters.too_long == 1 && counters.pieces_dropped > 0);
+        let over = tracker.close(&mut counters);
+        assert!(!over[0].facts().complete && over[0].facts().bytes.len() == 1 << 12 && tracker.held() == 0);
     }
 
     #[test]
@@ -280,10 +312,15 @@ mod tests {
     #[test]
     fn more_files_than_may_be_open_give_up_the_oldest() {
         let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
-        for key in 0..3 {
-            tracker.add(AppProto::Smb, &part(key, 0, b"abc", FileState::More), 1 << 20, &settings(), &mut counters);
-        }
-        assert_eq!(counters.given_up, 1);
+        let given_up: Vec<_> = (0..3)
+            .filter_map(|key| {
+                let piece = part(key, 0, b"abc", FileState::More);
+                tracker.add(AppProto::Smb, &piece, 1 << 20, &settings(), &mut counters).given_up
+            })
+            .collect();
+        assert_eq!((counters.given_up, given_up.len()), (1, 1));
+        let facts = given_up[0].facts();
+        assert_eq!((facts.tx_id, facts.bytes, facts.complete), (Some(0), b"abc".as_slice(), false));
         assert_eq!(tracker.close(&mut counters).len(), 2);
         assert_eq!(tracker.held(), 0);
     }

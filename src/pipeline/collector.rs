@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use backstop_detectors::{Admit, Correlator, CorrelatorCounters, Fact};
+use backstop_signatures::RuleSet;
 
 use super::event::{Epoch, Event, Order};
+use super::joiner::{Joiner, Told};
 use super::settings::Settings;
+use super::worker::WorkerStats;
 use crate::eve;
 use crate::eve::protocol::About;
 use crate::output::file::Output;
@@ -41,9 +44,10 @@ pub struct Finished {
 }
 
 /// Writes events in order.
-pub struct Collector {
+pub struct Collector<'r> {
     settings: Arc<Settings>,
     correlator: Correlator,
+    joiner: Joiner<'r>,
     output: Output,
     written: Written,
     rows: Vec<AlertRow>,
@@ -51,12 +55,13 @@ pub struct Collector {
     line: Vec<u8>,
 }
 
-impl Collector {
-    /// A collector that writes to `output`.
-    pub fn new(settings: &Arc<Settings>, output: Output) -> Self {
+impl<'r> Collector<'r> {
+    /// A collector that writes to `output`. `rules`: for files that are put together here.
+    pub fn new(settings: &Arc<Settings>, rules: &'r RuleSet, output: Output) -> Self {
         Self {
             settings: Arc::clone(settings),
             correlator: Correlator::new(Arc::clone(&settings.detect)),
+            joiner: Joiner::new(settings, rules),
             output,
             written: Written::default(),
             rows: Vec::new(),
@@ -79,20 +84,39 @@ impl Collector {
         for (_, part, index) in std::mem::take(&mut self.order) {
             let Some(epoch) = parts.get_mut(part) else { continue };
             let Some((_, event)) = epoch.events.get_mut(index) else { continue };
-            match std::mem::replace(event, Event::Line { start: 0, len: 0 }) {
-                Event::Line { start, len } => {
-                    if let Some(line) = epoch.lines.get(start..start + len) {
-                        self.written.lines += 1;
-                        self.output.write_line(line);
-                    }
+            let event = std::mem::replace(event, Event::Line { start: 0, len: 0 });
+            if let Event::Range(piece) = event {
+                let Told { lines, events } = self.joiner.add(*piece);
+                for event in events {
+                    self.event(event, &lines);
                 }
-                Event::Fact(fact) => self.fact(fact),
-                Event::Finding(raised) => self.finding(*raised),
+            } else {
+                self.event(event, &epoch.lines);
             }
         }
         for epoch in parts {
             epoch.clear();
         }
+    }
+
+    fn event(&mut self, event: Event, lines: &[u8]) {
+        match event {
+            Event::Line { start, len } => {
+                if let Some(line) = lines.get(start..start + len) {
+                    self.written.lines += 1;
+                    self.output.write_line(line);
+                }
+            }
+            Event::Fact(fact) => self.fact(fact),
+            Event::Finding(raised) => self.finding(*raised),
+            // A file that was put together is no range of another.
+            Event::Range(_) => {}
+        }
+    }
+
+    /// What was counted of files that were put together here.
+    pub fn joined(&self) -> WorkerStats {
+        self.joiner.stats()
     }
 
     fn fact(&mut self, fact: Fact) {

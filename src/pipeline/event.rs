@@ -3,8 +3,10 @@
 use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::{Fact, Finding};
 use backstop_protocols::AppProto;
+use backstop_types::{Direction, Fields};
 
 use crate::eve::opened::Opened;
+use crate::files::RangeKey;
 
 /// The place of an event among all events: the same for any number of workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,37 @@ pub enum Event {
     Finding(Box<Raised>),
     /// Something learned about an address.
     Fact(Fact),
+    /// A range of a file, of which others may come over other connections.
+    Range(Box<RangePiece>),
+}
+
+/// A range of a file, with what its exchange raised: that waits for the file, if this makes it whole.
+#[derive(Debug)]
+pub struct RangePiece {
+    /// Which file.
+    pub key: RangeKey,
+    /// With it the file became whole within its connection: nothing is left to do.
+    pub joined: bool,
+    /// Where in the file it begins.
+    pub start: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The name of the file.
+    pub name: Option<String>,
+    /// The exchange.
+    pub tx_id: u64,
+    /// Who sent it.
+    pub direction: Direction,
+    /// What is said of the exchange.
+    pub object: Fields,
+    /// Its flow.
+    pub flow: FlowView,
+    /// The packet that completed it.
+    pub cause: Cause,
+    /// The TLS session that it was found in, if it was.
+    pub opened: Option<Opened>,
+    /// What was found in it.
+    pub findings: Vec<Raised>,
 }
 
 /// All events of one worker and epoch.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::{Finding, Unfolded};
-use backstop_protocols::{AppProto, Content, FilePart, FileState};
-use backstop_types::Fields;
+use backstop_protocols::{AppProto, Content, FilePart, FileState, http};
+use backstop_types::{Direction, Fields};
 
+use super::event::{Event, RangePiece};
 use super::flow_state::FlowState;
 use super::handler::Handler;
 use super::worker::SHARDS;
 use crate::eve;
 use crate::eve::protocol::About;
-use crate::files::{Added, Finished, Which};
+use crate::files::{Added, Finished, RangeKey, Which};
 
 /// Files and findings of a flow that wait for the response of their exchange.
 const MAX_WAITING: usize = 64;
@@ -24,6 +25,8 @@ const SMB_WINDOW: usize = 128 * 1024;
 pub struct Waiting {
     files: Vec<Finished>,
     findings: Vec<(Finding, Cause)>,
+    /// The range that the exchange brought.
+    range: Option<Box<RangePiece>>,
 }
 
 impl Waiting {
@@ -48,12 +51,16 @@ impl Handler<'_> {
         let before = tracker.held();
         let held = self.file_bytes.get(self.shard).copied().unwrap_or_default();
         let free = (settings.files.max_total / SHARDS).saturating_sub(held);
-        let Added { finished, beginning, kept } = tracker.add(carrier, part, free, &settings.files, &mut self.file_counters);
+        let Added { finished, beginning, kept, given_up } =
+            tracker.add(carrier, part, free, &settings.files, &mut self.file_counters);
         if let Some(held) = self.file_bytes.get_mut(self.shard) {
             *held = (*held + tracker.held()).saturating_sub(before);
         }
         // Most flows carry a file or two, and stay for a while: what is empty is not kept.
         state.files = (!tracker.is_empty()).then_some(tracker);
+        if let Some(given_up) = given_up {
+            self.file_over(flow, state, cause, given_up);
+        }
         if carrier == AppProto::Http
             && let Some(beginning) = beginning
         {
@@ -81,7 +88,7 @@ impl Handler<'_> {
             self.hold_for_response(state, cause);
         }
         self.take_findings(flow, state, cause, cause);
-        if carrier == AppProto::Http || facts.bytes.len() > SMB_WINDOW {
+        if !finished.was_scanned() && (carrier == AppProto::Http || facts.bytes.len() > SMB_WINDOW) {
             let mut layers = facts.layers.to_vec();
             layers.push("file");
             self.scanned_file = Some(facts.fields());
@@ -130,6 +137,41 @@ impl Handler<'_> {
         waiting.findings.extend(self.findings.findings.drain(..).map(|finding| (finding, *cause)));
     }
 
+    /// A range of a file came: it goes with what its exchange raises to where all connections are seen.
+    pub(super) fn range_part(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause, part: &http::RangePart<'_>) {
+        let opened = state.opened_facts(state.was_inside);
+        let (client, server) = match part.direction {
+            Direction::ToClient => (flow.client.addr, flow.server.addr),
+            Direction::ToServer => (flow.server.addr, flow.client.addr),
+        };
+        state.waiting.get_or_insert_default().range = Some(Box::new(RangePiece {
+            key: RangeKey { client, server, of: part.of.to_owned(), size: part.size },
+            joined: part.joined,
+            start: part.start,
+            bytes: part.bytes.to_vec(),
+            name: part.name.map(str::to_owned),
+            tx_id: part.tx_id,
+            direction: part.direction,
+            object: Fields::new(),
+            flow: *flow,
+            cause: *cause,
+            opened,
+            findings: Vec::new(),
+        }));
+    }
+
+    /// Hands over a range with what its exchange raised: the events from `first` on.
+    fn hand_over(&mut self, flow: &FlowView, cause: &Cause, mut piece: Box<RangePiece>, first: usize) {
+        for (order, event) in self.epoch.events.split_off(first.min(self.epoch.events.len())) {
+            match event {
+                Event::Finding(raised) => piece.findings.push(*raised),
+                other => self.epoch.events.push((order, other)),
+            }
+        }
+        let order = self.order(flow, cause);
+        self.epoch.events.push((order, Event::Range(piece)));
+    }
+
     /// An exchange of HTTP is over; `object` is what is said of it.
     pub(super) fn exchange_over(
         &mut self,
@@ -145,10 +187,16 @@ impl Handler<'_> {
         waiting.findings = others;
         let (files, others) = waiting.files.into_iter().partition(|file| file.tx_id == tx_id);
         waiting.files = others;
+        let range = waiting.range.take().filter(|range| Some(range.tx_id) == tx_id);
         if !(waiting.files.is_empty() && waiting.findings.is_empty()) {
             state.waiting = Some(waiting);
         }
+        let first = self.epoch.events.len();
         self.release(flow, state, cause, (findings, files), Some(&object));
+        if let Some(mut range) = range {
+            range.object = object;
+            self.hand_over(flow, cause, range, first);
+        }
     }
 
     fn release(

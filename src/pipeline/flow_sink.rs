@@ -66,7 +66,7 @@ impl Sink for FlowSink<'_, '_> {
         // The marks of single records are no stages of a session, parts of a body, a file or a pipe none of an exchange.
         let is_mark = match transaction {
             Transaction::Tls(session) => matches!(session.stage, tls::Stage::Record(_)),
-            Transaction::Http(http) => matches!(http, http::Transaction::Body(_)),
+            Transaction::Http(http) => matches!(http, http::Transaction::Body(_) | http::Transaction::Range(_)),
             Transaction::Smb(smb) => matches!(smb, smb::Transaction::File(_) | smb::Transaction::Pipe(_)),
             _ => false,
         };
@@ -107,6 +107,11 @@ impl Sink for FlowSink<'_, '_> {
             self.file_kept = self.handler.file_part(self.flow, self.state, self.cause, transaction.app_proto(), &part);
         } else if is_mark {
             self.file_kept = false;
+        }
+        if let Transaction::Http(http::Transaction::Range(part)) = transaction
+            && settings.files.enabled
+        {
+            self.handler.range_part(self.flow, self.state, self.cause, part);
         }
         if let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction
             && exchange.stage != http::Stage::Requested

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backstop_detectors::FlowDetectors;
+use backstop_detectors::{FlowDetectors, MetaRef};
 use backstop_protocols::smb::File;
 use backstop_protocols::{AppProto, Content, Driver};
 use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
@@ -225,6 +225,13 @@ impl FlowState {
         if covered.len() < MAX_REPORTED && !covered.contains(&(rule, direction)) {
             covered.push((rule, direction));
         }
+    }
+
+    /// Whether a detection tells what a finding by one of our own rules tells.
+    pub fn tells(&self, meta: &MetaRef, direction: Direction) -> bool {
+        let MetaRef::Rule(rule) = meta else { return false };
+        let covered = |sid: u64| self.said.as_ref().is_some_and(|said| said.covered.contains(&(sid, direction)));
+        rule.namespace == SHIPPED_NAMESPACE && rule.sid.is_some_and(covered)
     }
 
     /// Whether a detection tells what this match would tell.

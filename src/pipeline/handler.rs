@@ -133,7 +133,7 @@ impl<'r> Handler<'r> {
         (self.counters, *self.scanner.counters(), self.file_counters)
     }
 
-    fn order(&mut self, flow: &FlowView, cause: &Cause) -> Order {
+    pub(super) fn order(&mut self, flow: &FlowView, cause: &Cause) -> Order {
         self.sequence += 1;
         Order { number: cause.number, phase: self.phase, flow: flow.first_number, sequence: self.sequence }
     }

@@ -74,7 +74,7 @@ pub fn run(
     source: &mut dyn Source,
     settings: &Arc<Settings>,
     rules: &RuleSet,
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> RunEnd {
@@ -198,7 +198,7 @@ fn inline(
     source: &mut dyn Source,
     settings: &Arc<Settings>,
     rules: &RuleSet,
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> RunEnd {
@@ -234,7 +234,7 @@ fn inline(
 
 fn after_batch(
     settings: &Settings,
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
     source: &dyn Source,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
@@ -262,7 +262,7 @@ struct Crew {
 }
 
 impl Crew {
-    fn send(&mut self, front: &Front, collector: &mut Collector, snapshot: bool, last: Option<Last>) -> Option<WorkerStats> {
+    fn send(&mut self, front: &Front, collector: &mut Collector<'_>, snapshot: bool, last: Option<Last>) -> Option<WorkerStats> {
         let count = self.work.len();
         let mut parts: Vec<Work> = (0..count)
             .map(|_| self.spare.pop().unwrap_or_default())
@@ -308,14 +308,14 @@ impl Crew {
     }
 
     /// Waits for all answers.
-    fn wait(&mut self, collector: &mut Collector) {
+    fn wait(&mut self, collector: &mut Collector<'_>) {
         while self.open > 0 {
             self.receive(collector);
         }
     }
 
     /// Takes one answer; when an epoch is complete, writes it. Gives the sum of snapshots when there are any.
-    fn receive(&mut self, collector: &mut Collector) -> Option<WorkerStats> {
+    fn receive(&mut self, collector: &mut Collector<'_>) -> Option<WorkerStats> {
         if !self.waiting.iter().all(|queue| !queue.is_empty()) {
             let Ok(done) = self.done.recv() else {
                 // All workers are gone: nothing more will come.
@@ -350,7 +350,7 @@ fn threaded(
     source: &mut dyn Source,
     settings: &Arc<Settings>,
     rules: &RuleSet,
-    collector: &mut Collector,
+    collector: &mut Collector<'_>,
     stop: &AtomicBool,
     observer: &mut dyn Observer,
 ) -> RunEnd {

@@ -67,8 +67,11 @@ impl StatsClock {
 }
 
 /// Writes `stats` and `sensor_stats`.
-pub fn write(collector: &mut Collector, totals: &Totals) {
+pub fn write(collector: &mut Collector<'_>, totals: &Totals) {
     let written = collector.written();
+    let mut totals = *totals;
+    totals.workers.add(&collector.joined());
+    let totals = &totals;
     collector.line(|out, settings| {
         if settings.eve.types.stats {
             eve::stats::write(out, &settings.eve, totals, &written);

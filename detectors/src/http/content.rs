@@ -1,7 +1,7 @@
 //! What bodies of HTTP hold goes through the content decoder: 9403001 to 9403007, whoever fetches or sends it.
 
 use backstop_protocols::{AppProto, Transaction, http};
-use backstop_types::{Direction, Value};
+use backstop_types::{Direction, PerDirection, Value};
 
 use super::{PROGRAM_RULE, outcome, path};
 use crate::content::{Carrier, Kind, inspect, may_be_code, named};
@@ -27,6 +27,8 @@ struct Bodies {
     told: usize,
     /// The exchange whose body was found to be the loader last.
     loader: Option<u64>,
+    /// Directions that have carried a body.
+    bodies: PerDirection<bool>,
 }
 
 /// Whether content may be a script: not what browsers show, and no program or archive.
@@ -42,6 +44,13 @@ fn may_be_script(file: &FileFacts<'_>) -> bool {
 impl Detector for Bodies {
     /// The loader by its name, where its content did not say so.
     fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
+        if let Transaction::Http(http::Transaction::Body(part)) = transaction
+            && !std::mem::replace(self.bodies.get_mut(part.direction), true)
+        {
+            // Programs come by HTTP all day; of those that a backup server fetches 9404007 tells. Said with the first part: a
+            // long file is scanned before it is over.
+            out.covered.push((PROGRAM_RULE, part.direction));
+        }
         let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
         let Some(request) = exchange.request.filter(|request| path(&request.target).to_ascii_lowercase().ends_with(LOADER))
         else {
@@ -69,7 +78,7 @@ impl Detector for Bodies {
         if file.carrier != AppProto::Http {
             return;
         }
-        // Programs come by HTTP all day; of those that a backup server fetches 9404007 tells.
+        // Of a file that is put together from ranges no part was told.
         out.covered.push((PROGRAM_RULE, file.direction));
         if file.bytes.is_empty() || !may_be_script(file) || !may_be_code(file.bytes) || self.told >= MAX_TOLD {
             return;

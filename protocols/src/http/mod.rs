@@ -32,7 +32,9 @@ mod transaction;
 
 pub use anomaly::is_violation;
 pub use head::{Field, Head, Start};
-pub use transaction::{BodyFacts, ContentRange, Exchange, Part, PartState, Request, Response, Stage, Transaction, mask_target};
+pub use transaction::{
+    BodyFacts, ContentRange, Exchange, Part, PartState, RangePart, Request, Response, Stage, Transaction, mask_target,
+};
 
 use crate::contract::Protocol;
 use crate::registry::AppProto;

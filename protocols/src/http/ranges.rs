@@ -1,11 +1,12 @@
 //! Files that come in ranges, put together within one connection (RFC 9110 §14.4, §15.3.7).
 //!
-//! Known limits: `multipart/byteranges` stays as it is; ranges over several connections are joined by nobody here.
+//! Known limits: `multipart/byteranges` stays as it is; ranges over several connections are told one by one
+//! ([`RangePart`]), for somebody who sees all connections.
 
 use std::collections::BTreeMap;
 
 use super::body::{About, OVERLAP, WINDOW};
-use super::transaction::{Part, PartState, Transaction};
+use super::transaction::{Part, PartState, RangePart, Transaction};
 use crate::contract::{Content, Sink};
 use crate::registry;
 
@@ -42,6 +43,8 @@ impl Ranges {
         if size > max as u64 {
             return true;
         }
+        let range = RangePart { of: &key, bytes: &bytes, ..range_of(about, start, size) };
+        out.transaction(&registry::Transaction::Http(Transaction::Range(range)));
         if self.held() + bytes.len() > max {
             self.files.retain(|file| file.key != key);
             return false;
@@ -65,8 +68,10 @@ impl Ranges {
             file.bytes -= before.len();
         }
         if let Some(whole) = file.joined() {
-            self.files.remove(at);
+            let File { key, .. } = self.files.remove(at);
             tell(about, &whole, out);
+            let range = RangePart { of: &key, bytes: &[], joined: true, ..range_of(about, start, size) };
+            out.transaction(&registry::Transaction::Http(Transaction::Range(range)));
         }
         within
     }
@@ -97,6 +102,11 @@ impl File {
         }
         Some(whole)
     }
+}
+
+fn range_of(about: &About, start: u64, size: u64) -> RangePart<'_> {
+    let About { tx_id, direction, name, .. } = about;
+    RangePart { tx_id: *tx_id, direction: *direction, name: name.as_deref(), of: "", start, size, bytes: &[], joined: false }
 }
 
 fn tell(about: &About, whole: &[u8], out: &mut dyn Sink) {

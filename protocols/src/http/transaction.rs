@@ -17,6 +17,8 @@ pub enum Transaction<'a> {
     Exchange(Exchange<'a>),
     /// The next part of a body.
     Body(Part<'a>),
+    /// A range of a file, whole: others of the same file may come over other connections.
+    Range(RangePart<'a>),
     /// The client speaks HTTP/2 from here on, which is not read.
     Http2 {
         /// Number within the flow.
@@ -154,6 +156,33 @@ pub struct Part<'a> {
     pub range: Option<&'a ContentRange>,
 }
 
+/// A range of a file that came whole (RFC 9110 §14.4), of a file no longer than what is put together.
+#[derive(Clone, Copy, Debug)]
+pub struct RangePart<'a> {
+    /// The exchange it belongs to.
+    pub tx_id: u64,
+    /// Who sent it.
+    pub direction: Direction,
+    /// The name that Content-Disposition or the target has, bounded.
+    pub name: Option<&'a str>,
+    /// Host, target and entity tag: ranges of one file agree in it.
+    pub of: &'a str,
+    /// Where in the file it begins.
+    pub start: u64,
+    /// The size of the file.
+    pub size: u64,
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// With it all ranges have come over this connection, and the file was told as one body.
+    pub joined: bool,
+}
+
+impl RangePart<'_> {
+    fn fields(&self) -> Fields {
+        Fields::new().with("start", self.start).with("length", self.bytes.len()).with("size", self.size)
+    }
+}
+
 impl Exchange<'_> {
     fn fields(&self) -> Fields {
         let mut fields = Fields::new();
@@ -245,6 +274,7 @@ impl Transaction<'_> {
         match self {
             Self::Exchange(exchange) => Some(exchange.tx_id),
             Self::Body(part) => Some(part.tx_id),
+            Self::Range(part) => Some(part.tx_id),
             Self::Http2 { tx_id } => Some(*tx_id),
         }
     }
@@ -255,6 +285,7 @@ impl Transaction<'_> {
         match self {
             Self::Exchange(exchange) => exchange.fields(),
             Self::Body(part) => part.fields(),
+            Self::Range(part) => part.fields(),
             Self::Http2 { .. } => Fields::new().with("protocol", "HTTP/2").with("version", "2"),
         }
     }
@@ -290,7 +321,7 @@ impl Transaction<'_> {
     pub fn is_record(&self) -> bool {
         match self {
             Self::Exchange(exchange) => exchange.stage != Stage::Requested,
-            Self::Body(_) => false,
+            Self::Body(_) | Self::Range(_) => false,
             Self::Http2 { .. } => true,
         }
     }
