@@ -88,6 +88,14 @@ fn a_program_that_an_ordinary_client_fetches_is_silent_however_long_it_is() {
     // A backup server is another matter, and the long file no excuse.
     let records = replayed(&path, &["--set", "files.max_file=64KiB", "--set", "backup_servers=10.20.30.77"]);
     assert_eq!(alert_counts(&records).into_iter().collect::<Vec<_>>(), [(9_404_007, 1)]);
+    // Nor are ranges, of which the first one begins as a program.
+    let ranges = [(100_000, 300_000), (0, 100_000)];
+    let ranges = ranges.map(|(from, until)| ("10.20.30.77", "/logo.png", range(&program, from, until, "a")));
+    let records =
+        replayed(&capture(folder.path(), &ranges), &["--set", "backup_servers=10.20.30.77", "--set", "parser.max_range=64KiB"]);
+    assert_eq!(alert_counts(&records).into_iter().collect::<Vec<_>>(), [(9_404_007, 1)]);
+    let alert = of_type(&records, "alert")[0];
+    assert_eq!((&alert["files"][0]["magic"], &alert["http"]["status"]), (&"PE executable".into(), &206.into()));
 }
 
 #[test]

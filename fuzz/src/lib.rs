@@ -13,6 +13,7 @@
 
 pub mod content;
 pub mod dns;
+pub mod files;
 pub mod frames;
 pub mod http;
 pub mod ledger;
@@ -53,6 +54,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "pgsql", run: pgsql::run },
     Target { name: "http", run: http::run },
     Target { name: "dns", run: dns::run },
+    Target { name: "files", run: files::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },

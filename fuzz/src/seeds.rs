@@ -11,7 +11,7 @@ use backstop_testkit::frame::{Frame, fragments};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{files, frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -72,6 +72,7 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
     sealed(&mut out)?;
     edits(&mut out)?;
     keys(&mut out)?;
+    pieces(&mut out)?;
     for (number, text) in SQL.iter().enumerate() {
         out.add("sql_text", &format!("{number}"), text.as_bytes())?;
     }
@@ -83,6 +84,31 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         }
     }
     Ok((out.files, out.bytes))
+}
+
+/// Files in pieces: in order, shuffled, over each other, with holes, far away.
+fn pieces(out: &mut Writer) -> io::Result<()> {
+    for number in 0..12_u8 {
+        let mut rng = Rng::new(u64::from(number));
+        let mut seed = vec![number];
+        let mut order: Vec<u16> = (0..20).collect();
+        if number % 2 == 1 {
+            delivery::shuffle_within(&mut order, rng.between(1, 20), &mut rng);
+        }
+        for (count, place) in order.iter().enumerate() {
+            let file = if number < 4 { 0 } else { *rng.pick(&[0, 0, 0, 1, files::SMB]) };
+            let away = if number > 8 && rng.chance(10) { *rng.pick(&[files::FAR, files::END]) } else { 0 };
+            let over = if count == 19 { files::COMPLETE } else { 0 };
+            let mut bytes = [0; 24];
+            rng.fill(&mut bytes);
+            let [low, high] = (place * 20).to_le_bytes();
+            let len = if number == 2 { 16 } else { bytes.len() as u8 };
+            seed.extend([file | away | over, low, high, len]);
+            seed.extend(&bytes[..usize::from(len)]);
+        }
+        out.add("files", &format!("{number:02}"), &seed)?;
+    }
+    Ok(())
 }
 
 fn captured_frames(out: &mut Writer) -> io::Result<()> {

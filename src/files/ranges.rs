@@ -82,6 +82,7 @@ impl Ranges {
         counters: &mut FileCounters,
     ) -> Option<Joined> {
         let size = usize::try_from(key.size).ok().filter(|size| *size <= max)?;
+        start.checked_add(bytes.len() as u64).filter(|end| *end <= key.size)?;
         self.clock += 1;
         let mut file = match self.files.remove(key) {
             Some(file) => {
@@ -152,6 +153,7 @@ mod tests {
         assert!(counters.ranges_given_up > 190);
         assert!(ranges.add(&key(199, 20_000), (10_000, &[1; 10_000]), &[], max, &mut counters).is_some(), "the newest is there");
         assert!(ranges.add(&key(1, 1 << 40), (0, b"x"), &[], max, &mut counters).is_none());
+        assert!(ranges.add(&key(2, 3), (0, b"abcd"), &[], max, &mut counters).is_none(), "longer than the file");
         ranges.add(&key(7, 20_000), (0, b"abc"), &[], max, &mut counters);
         ranges.forget(&key(7, 20_000));
         while ranges.give_up_oldest(&mut counters) {}

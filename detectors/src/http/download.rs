@@ -4,6 +4,7 @@ use backstop_protocols::{AppProto, Transaction, http};
 use backstop_types::{Direction, Fields, Value};
 
 use super::{outcome, path};
+use crate::content::magic::is_pe;
 use crate::finding::{Role, Stage, Threshold};
 use crate::mitre::T1105;
 use crate::names::is_listed;
@@ -28,6 +29,8 @@ pub static META: Meta = Meta {
 
 /// Files of one flow that are remembered until their response.
 const MAX_PROGRAMS: usize = 64;
+/// What a program is by its first bytes.
+const PROGRAM: &str = "PE executable";
 /// Bytes of a target shown.
 const MAX_TARGET: usize = 512;
 
@@ -53,18 +56,39 @@ fn is_powershell(agent: &str) -> bool {
     agent.to_ascii_lowercase().contains("powershell/")
 }
 
+impl Downloads {
+    fn remember(&mut self, tx_id: Option<u64>, file: Fields) {
+        if self.programs.len() >= MAX_PROGRAMS {
+            self.programs.remove(0);
+        }
+        self.programs.push((tx_id, file));
+    }
+
+    /// A range is no file of its own, but the first one of a program begins as a program does.
+    fn first_range(&mut self, part: &http::Part<'_>) {
+        let is_first = part.offset == 0 && part.range.and_then(|range| range.span).is_some_and(|(start, _)| start == 0);
+        if is_first && part.direction == Direction::ToClient && is_pe(part.bytes) {
+            let mut file = Fields::new();
+            file.set_some("filename", part.name.map(str::to_owned));
+            file.set("magic", PROGRAM).set("gaps", false).set("state", "TRUNCATED").set("stored", false);
+            file.set("size", part.bytes.len()).set("tx_id", part.tx_id);
+            self.remember(Some(part.tx_id), file);
+        }
+    }
+}
+
 impl Detector for Downloads {
     fn on_file(&mut self, _: &Context<'_>, file: &FileFacts<'_>, _: &mut Findings) {
-        let is_program = file.magic == Some("PE executable") || crate::content::magic::is_pe(file.bytes);
+        let is_program = file.magic == Some(PROGRAM) || is_pe(file.bytes);
         if file.carrier == AppProto::Http && file.direction == Direction::ToClient && is_program {
-            if self.programs.len() >= MAX_PROGRAMS {
-                self.programs.remove(0);
-            }
-            self.programs.push((file.tx_id, file.fields()));
+            self.remember(file.tx_id, file.fields());
         }
     }
 
     fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
+        if let Transaction::Http(http::Transaction::Body(part)) = transaction {
+            self.first_range(part);
+        }
         let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
         let Some(request) = exchange.request.filter(|_| exchange.stage != http::Stage::Requested) else { return };
         let program = self.programs.iter().position(|(tx_id, _)| *tx_id == Some(exchange.tx_id));

