@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::session::{self, Signals};
 use super::{End, StartError, start_log};
 use crate::cli::Replay;
+use crate::files::Writer;
 use crate::keys::{self, Timing};
 use crate::output::file::Mode;
 use crate::pipeline::reader::Observer;
@@ -45,7 +46,7 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     settings.prompt = options.files.iter().any(|file| file.as_os_str() == "-");
     // A replay has the lists of its start, so that it says the same each time.
     session::indicators(&config, &processing.indicators, &settings)?;
-    session::store(&config, &mut settings)?;
+    session::store(&config, &mut settings, Writer::Caller)?;
     let settings = Arc::new(settings);
     let mode = if options.append { Mode::Append } else { Mode::Replace };
     let to_stdout = processing.output.as_ref().is_some_and(|path| path.as_os_str() == "-");

@@ -8,6 +8,7 @@ use backstop_capture::source::{Live, Source};
 use super::session::{self, Signals};
 use super::{End, StartError, start_log};
 use crate::cli::Run;
+use crate::files::Writer;
 use crate::indicators::Follower;
 use crate::keys::Timing;
 use crate::output::file::Mode;
@@ -35,7 +36,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());
     let lists = session::indicators(&config, &processing.indicators, &settings)?;
-    session::store(&config, &mut settings)?;
+    session::store(&config, &mut settings, Writer::Thread)?;
     let settings = Arc::new(settings);
     // The interface first: no file is made by a start that fails.
     let mut source = Live::open(&live)?;

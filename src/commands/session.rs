@@ -13,7 +13,7 @@ use signal_hook::flag;
 use super::{End, StartError};
 use crate::cli::Processing;
 use crate::config::{self, Config};
-use crate::files::Store;
+use crate::files::{Store, Writer};
 use crate::indicators::Sources;
 use crate::keys::{self, Followers, KeySources, Timing};
 use crate::output::file::{Mode, Output};
@@ -71,9 +71,9 @@ pub fn indicators(config: &Config, more: &[PathBuf], settings: &Settings) -> Res
 }
 
 /// Opens the store of files, where one was asked for.
-pub fn store(config: &Config, settings: &mut Settings) -> Result<(), StartError> {
+pub fn store(config: &Config, settings: &mut Settings, writer: Writer) -> Result<(), StartError> {
     if let Some(folder) = config.store_dir() {
-        settings.files.store = Some(Arc::new(Store::open(folder, settings.files.store_quota as u64)?));
+        settings.files.store = Some(Arc::new(Store::open(folder, settings.files.store_quota as u64, writer)?));
     }
     Ok(())
 }

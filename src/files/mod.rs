@@ -14,7 +14,7 @@ mod tracker;
 
 pub use hashes::{Hashes, Wanted};
 pub use ranges::{Joined, RangeKey, Ranges};
-pub use store::{Kept, Store};
+pub use store::{Kept, Store, Writer};
 pub use tracker::{Added, Finished, Tracker};
 
 /// Which files are stored.

@@ -1,6 +1,7 @@
 //! Files on disk, by their SHA-256: `ab/ab12…`, as Suricata's file-store has them.
 //!
-//! One thread writes; workers hand over and never wait for it. What is there at the start counts against the quota and is not
+//! Live, one thread writes; workers hand over and never wait for it, and what waits is bounded. In a replay nobody loses packets by
+//! waiting: workers write themselves, and nothing depends on the speed of the disk. What is there at the start counts against the quota and is not
 //! written again. A file is told as `stored` where it was there at the start, and as `storing` where it was handed over in this
 //! run, so that a replay says the same with any number of workers.
 
@@ -9,14 +10,18 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// Files that may wait for the disk.
-const WAITING: usize = 32;
+/// Files that may wait for the disk …
+const WAITING: usize = 256;
+/// … and their bytes.
+const WAITING_BYTES: usize = 64 << 20;
+/// What a file takes on disk is a multiple of this: many small ones count as what they cost, and their number is bounded.
+const BLOCK: u64 = 4 << 10;
 
 /// What became of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +48,33 @@ struct Known {
     used: u64,
 }
 
+/// Who writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writer {
+    /// A thread, live.
+    Thread,
+    /// Whoever keeps a file, in a replay.
+    Caller,
+}
+
+/// What the writer has to do and has done.
+#[derive(Debug)]
+struct Desk {
+    folder: PathBuf,
+    failed: AtomicU64,
+    waiting: AtomicUsize,
+}
+
 /// The store.
 #[derive(Debug)]
 pub struct Store {
     quota: u64,
     known: Mutex<Known>,
+    /// To the thread, where there is one.
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    failed: Arc<AtomicU64>,
+    writer: Writer,
+    desk: Arc<Desk>,
 }
 
 impl Store {
@@ -58,7 +82,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be made, read, or written to.
-    pub fn open(folder: &Path, quota: u64) -> Result<Self, String> {
+    pub fn open(folder: &Path, quota: u64, writer: Writer) -> Result<Self, String> {
         let wrong = |error: std::io::Error| format!("files.store_dir: {}: {error}", folder.display());
         fs::create_dir_all(folder).map_err(wrong)?;
         let probe = folder.join(".backstop");
@@ -67,15 +91,20 @@ impl Store {
         let mut known = Known::default();
         for group in fs::read_dir(folder).map_err(wrong)?.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
             for entry in fs::read_dir(group.path()).map_err(wrong)?.filter_map(Result::ok) {
-                known.used += entry.metadata().map_or(0, |facts| facts.len());
+                known.used += entry.metadata().map_or(0, |facts| on_disk(facts.len()));
                 known.before.insert(entry.file_name().to_string_lossy().into_owned());
             }
         }
-        let (sender, jobs) = bounded(WAITING);
-        let failed = Arc::new(AtomicU64::new(0));
-        let (folder, count) = (folder.to_owned(), Arc::clone(&failed));
-        let thread = thread::spawn(move || write_all(&folder, &jobs, &count));
-        Ok(Self { quota, known: Mutex::new(known), jobs: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)), failed })
+        let desk = Arc::new(Desk { folder: folder.to_owned(), failed: AtomicU64::new(0), waiting: AtomicUsize::new(0) });
+        let (jobs, thread) = match writer {
+            Writer::Caller => (None, None),
+            Writer::Thread => {
+                let (sender, jobs) = bounded(WAITING);
+                let of_thread = Arc::clone(&desk);
+                (Some(sender), Some(thread::spawn(move || of_thread.write_all(&jobs))))
+            }
+        };
+        Ok(Self { quota, known: Mutex::new(known), jobs: Mutex::new(jobs), thread: Mutex::new(thread), writer, desk })
     }
 
     /// Hands a file over. `sha256` in lower-case hexadecimal digits.
@@ -87,20 +116,32 @@ impl Store {
         if known.now.contains(sha256) {
             return Kept::Now;
         }
-        let len = bytes.len() as u64;
+        let len = on_disk(bytes.len() as u64);
         if known.used.saturating_add(len) > self.quota {
             return Kept::Full;
         }
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let job = Job { name: sha256.to_owned(), bytes: bytes.to_vec() };
-        match jobs.as_ref().map(|jobs| jobs.try_send(job)) {
-            Some(Ok(())) => {
-                known.used += len;
-                known.now.insert(sha256.to_owned());
-                Kept::Now
-            }
-            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => Kept::Busy,
+        let is_taken = match self.writer {
+            Writer::Caller => self.desk.write(sha256, bytes),
+            Writer::Thread => self.hand_over(sha256, bytes),
+        };
+        if !is_taken {
+            return Kept::Busy;
         }
+        known.used += len;
+        known.now.insert(sha256.to_owned());
+        Kept::Now
+    }
+
+    fn hand_over(&self, sha256: &str, bytes: &[u8]) -> bool {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(jobs) = jobs.as_ref() else { return false };
+        let waiting = self.desk.waiting.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        let room = waiting <= WAITING_BYTES;
+        let is_taken = room && jobs.try_send(Job { name: sha256.to_owned(), bytes: bytes.to_vec() }).is_ok();
+        if !is_taken {
+            self.desk.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
+        }
+        is_taken
     }
 
     /// Waits until all is written; how many files could not be.
@@ -109,7 +150,7 @@ impl Store {
         if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             drop(thread.join());
         }
-        self.failed.load(Ordering::Relaxed)
+        self.desk.failed.load(Ordering::Relaxed)
     }
 }
 
@@ -118,14 +159,27 @@ fn create(path: &Path) -> std::io::Result<fs::File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
-fn write_all(folder: &Path, jobs: &Receiver<Job>, failed: &AtomicU64) {
-    for Job { name, bytes } in jobs {
-        if let Err(error) = write(folder, &name, &bytes)
-            && failed.fetch_add(1, Ordering::Relaxed) == 0
-        {
-            tracing::error!("{}: files cannot be stored: {error}", folder.display());
+impl Desk {
+    fn write_all(&self, jobs: &Receiver<Job>) {
+        for Job { name, bytes } in jobs {
+            self.write(&name, &bytes);
+            self.waiting.fetch_sub(bytes.len(), Ordering::Relaxed);
         }
     }
+
+    /// Whether it was written; the first failure is said.
+    fn write(&self, name: &str, bytes: &[u8]) -> bool {
+        let Err(error) = write(&self.folder, name, bytes) else { return true };
+        if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!("{}: files cannot be stored: {error}", self.folder.display());
+        }
+        false
+    }
+}
+
+/// What a file of so many bytes takes.
+const fn on_disk(len: u64) -> u64 {
+    len.next_multiple_of(BLOCK)
 }
 
 /// Whole or not at all.
@@ -148,19 +202,32 @@ mod tests {
 
     #[test]
     fn a_file_is_kept_once_within_the_quota_and_for_the_next_run() {
+        for writer in [Writer::Thread, Writer::Caller] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path(), 2 * BLOCK, writer).unwrap();
+            assert_eq!(store.keep("aa01", b"12345"), Kept::Now);
+            assert_eq!(store.keep("aa01", b"12345"), Kept::Now);
+            assert_eq!(store.keep("bb02", &[0; 4_097]), Kept::Full);
+            assert_eq!(store.keep("bb03", b"12345"), Kept::Now);
+            assert_eq!(store.keep("bb04", b"1"), Kept::Full, "a small file takes a block as well");
+            assert_eq!(store.finish(), 0);
+            let path = folder.path().join("aa/aa01");
+            assert_eq!(fs::read(&path).unwrap(), b"12345");
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            let next = Store::open(folder.path(), 2 * BLOCK, writer).unwrap();
+            assert_eq!((next.keep("aa01", b"12345"), next.keep("cc04", b"1")), (Kept::Before, Kept::Full));
+        }
+    }
+
+    #[test]
+    fn what_waits_for_the_disk_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), 10).unwrap();
-        assert_eq!(store.keep("aa01", b"12345"), Kept::Now);
-        assert_eq!(store.keep("aa01", b"12345"), Kept::Now);
-        assert_eq!(store.keep("bb02", b"123456"), Kept::Full);
-        assert_eq!(store.keep("bb03", b"12345"), Kept::Now);
+        let store = Store::open(folder.path(), 1 << 40, Writer::Thread).unwrap();
+        assert_eq!(store.keep("aa01", &vec![0; WAITING_BYTES + 1]), Kept::Busy);
+        assert_eq!(store.keep("aa02", b"1"), Kept::Now);
         assert_eq!(store.finish(), 0);
-        let path = folder.path().join("aa/aa01");
-        assert_eq!(fs::read(&path).unwrap(), b"12345");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(store.keep("cc04", b""), Kept::Busy, "after the end");
-        let next = Store::open(folder.path(), 10).unwrap();
-        assert_eq!((next.keep("aa01", b"12345"), next.keep("cc04", b"1")), (Kept::Before, Kept::Full));
+        assert_eq!(store.keep("aa03", b"1"), Kept::Busy, "after the end");
+        assert_eq!(store.desk.waiting.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -168,6 +235,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, b"").unwrap();
-        assert!(Store::open(&file, 10).unwrap_err().starts_with("files.store_dir: "));
+        assert!(Store::open(&file, 10, Writer::Thread).unwrap_err().starts_with("files.store_dir: "));
     }
 }
