@@ -13,6 +13,7 @@ mod files;
 mod flow_sink;
 mod flow_state;
 mod handler;
+mod listed;
 pub mod reader;
 pub mod settings;
 pub mod stats;
