@@ -15,6 +15,7 @@ pub mod content;
 pub mod dns;
 pub mod frames;
 pub mod http;
+pub mod indicators;
 pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
@@ -57,4 +58,5 @@ pub static TARGETS: &[Target] = &[
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },
     Target { name: "content", run: content::run },
+    Target { name: "indicators", run: indicators::run },
 ];

@@ -14,7 +14,7 @@ pub use file::META as FILE;
 pub use file::detector as files;
 pub use name::META as NAME;
 pub(crate) use name::name;
-pub use store::{IndicatorConfig, IndicatorStore};
+pub use store::{IndicatorConfig, IndicatorStore, StoreCounters};
 
 use backstop_signatures::indicators::Indicator;
 use backstop_types::Fields;
