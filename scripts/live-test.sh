@@ -39,7 +39,8 @@ inject=$(dirname "$backstop")/examples/inject
 [ -x "$inject" ] || cargo build --locked --quiet --manifest-path "$top/Cargo.toml" --example inject
 [ -x "$inject" ] || inject=$top/target/debug/examples/inject
 
-ip netns exec "$sensor" "$backstop" run -i span0 -o "$work/eve.json" --keylog "$work/keys" 2>"$work/log" &
+echo '198.51.100.7 nobody here' >"$work/list"
+ip netns exec "$sensor" "$backstop" run -i span0 -o "$work/eve.json" --keylog "$work/keys" --indicators "$work/list" 2>"$work/log" &
 pid=$!
 for _ in $(seq 100); do
     grep -q 'listening' "$work/log" && break
@@ -63,6 +64,28 @@ for _ in $(seq 50); do
     [ "$(alerts 9401003)" = 5 ] && break
     sleep 0.1
 done
+# Lists of indicators: another one counts from SIGHUP on, a wrong one does not.
+said() {
+    for _ in $(seq 50); do
+        grep -q "$1" "$work/log" && return
+        sleep 0.1
+    done
+}
+ip netns exec "$sender" "$inject" "$top/pcaps/http/h1_http_benign/input.pcap" wire0
+sleep 1
+unlisted=$(alerts 9405001)
+echo '203.0.113.7 web server' >"$work/list.new"
+mv "$work/list.new" "$work/list"
+kill -HUP "$pid"
+said 'indicators: .* in use'
+echo 'no:indicator' >"$work/list"
+kill -HUP "$pid"
+said 'indicators stay as they are: .*list:1: '
+ip netns exec "$sender" "$inject" "$top/pcaps/http/h2_http_loader/input.pcap" wire0
+for _ in $(seq 50); do
+    [ "$(alerts 9405001)" = 1 ] && break
+    sleep 0.1
+done
 begin=$(date +%s%N)
 kill -TERM "$pid"
 code=0
@@ -77,6 +100,9 @@ fail() {
 }
 [ "$code" = 0 ] || fail "exit code $code after SIGTERM"
 [ "$took" -le 2000 ] || fail "took $took ms to stop"
+[ "$unlisted" = 0 ] || fail "9405001: $unlisted alerts before the address was listed"
+[ "$(alerts 9405001)" = 1 ] || fail "9405001: $(alerts 9405001) alerts after the address was listed, 1 expected"
+grep -q '"reload_errors":[1-9]' "$work/eve.json" || fail 'no reload error is counted'
 [ "$closed" = 2 ] || fail "9401001: $closed alerts before the keys came, 2 expected"
 [ "$(alerts 9401001)" = 4 ] || fail "9401001: $(alerts 9401001) alerts, 4 expected"
 [ "$(alerts 9401003)" = 5 ] || fail "9401003: $(alerts 9401003) alerts, 5 expected"

@@ -1,5 +1,6 @@
 //! Lists of indicators: read at the start, and followed while the sensor listens.
 
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use backstop_detectors::indicators::IndicatorStore;
 use backstop_signatures::indicators::{Indicators, Loader, SHIPPED};
+
+/// Bytes of one list. Millions of entries are some tens of MiB.
+const MAX_FILE: u64 = 1 << 30;
 
 /// How often the files are looked at. SIGHUP does it at once.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -50,9 +54,20 @@ impl Sources {
     }
 
     /// What tells whether they changed.
-    fn mark(&self) -> Vec<(PathBuf, Option<(u64, SystemTime)>)> {
+    fn mark(&self) -> Mark {
         let facts = |path: &Path| std::fs::metadata(path).ok().and_then(|facts| Some((facts.len(), facts.modified().ok()?)));
         self.files().unwrap_or_default().into_iter().map(|path| (path.clone(), facts(&path))).collect()
+    }
+
+    /// Reads all of them, for the first time.
+    ///
+    /// # Errors
+    /// As of [`Sources::load`].
+    pub fn loaded(self, store: &IndicatorStore) -> Result<Loaded, String> {
+        // First the mark: what changes while it is read is read again.
+        let mark = self.mark();
+        store.replace(self.load()?);
+        Ok(Loaded { sources: self, mark })
     }
 
     /// Reads all of them.
@@ -65,7 +80,7 @@ impl Sources {
             loader.add(SHIPPED.0, SHIPPED.1.as_bytes()).map_err(|error| error.to_string())?;
         }
         for file in self.files()? {
-            let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let bytes = read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             loader.add(&file.display().to_string(), &bytes).map_err(|error| error.to_string())?;
         }
         let (all, warnings) = loader.finish();
@@ -77,6 +92,29 @@ impl Sources {
     }
 }
 
+/// Reads a file, which must be one: a pipe would hold up the start, or the reload.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let facts = std::fs::metadata(path)?;
+    if !facts.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(facts.len().min(MAX_FILE)).unwrap_or(0));
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE { Err(io::Error::other("larger than 1 GiB")) } else { Ok(bytes) }
+}
+
+/// What tells whether files changed: their paths, sizes and times.
+type Mark = Vec<(PathBuf, Option<(u64, SystemTime)>)>;
+
+/// Lists that are in use.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Where they come from.
+    pub sources: Sources,
+    /// What the files were like before they were read.
+    mark: Mark,
+}
+
 /// Follows the lists until it is dropped.
 pub struct Follower {
     stop: Arc<AtomicBool>,
@@ -85,10 +123,10 @@ pub struct Follower {
 
 impl Follower {
     /// Reads the lists again when one of them has changed, or when `again` is raised. A list that is wrong leaves those in use.
-    pub fn start(sources: Sources, store: IndicatorStore, again: Arc<AtomicBool>) -> Self {
+    pub fn start(lists: Loaded, store: IndicatorStore, again: Arc<AtomicBool>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let mut known = sources.mark();
+        let Loaded { sources, mark: mut known } = lists;
         let thread = (!sources.paths.is_empty()).then(|| {
             thread::spawn(move || {
                 let mut waited = Duration::ZERO;
@@ -108,9 +146,12 @@ impl Follower {
                     match sources.load() {
                         Ok(all) => {
                             tracing::info!("indicators: {} in use", all.len());
-                            store.replace(all);
+                            store.reload(all);
                         }
-                        Err(error) => tracing::error!("indicators stay as they are: {error}"),
+                        Err(error) => {
+                            tracing::error!("indicators stay as they are: {error}");
+                            store.reload_failed();
+                        }
                     }
                 }
             })
@@ -140,9 +181,9 @@ mod tests {
         std::fs::write(&list, "203.0.113.7\n").unwrap();
         let sources = Sources { paths: vec![folder.path().to_owned()], builtin: false, max: 100 };
         let store = IndicatorStore::default();
-        store.replace(sources.load().unwrap());
+        let lists = sources.loaded(&store).unwrap();
         let again = Arc::new(AtomicBool::new(false));
-        let follower = Follower::start(sources, store.clone(), Arc::clone(&again));
+        let follower = Follower::start(lists, store.clone(), Arc::clone(&again));
         let has = |addr: &str| store.current().address(addr.parse().unwrap()).is_some();
         let eventually = |what: &dyn Fn() -> bool| {
             (0..100).any(|_| {
@@ -162,6 +203,30 @@ mod tests {
         thread::sleep(STEP * 3);
         assert!(has("203.0.113.8"), "a wrong list leaves those in use");
         drop(follower);
+        let counters = store.counters();
+        assert_eq!((counters.reloads, counters.reload_errors, counters.lists.entries), (1, 1, 1));
+    }
+
+    #[test]
+    fn what_changes_before_it_is_followed_is_taken_without_a_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "203.0.113.7\n").unwrap();
+        let store = IndicatorStore::default();
+        let lists = Sources { paths: vec![folder.path().to_owned()], builtin: false, max: 100 }.loaded(&store).unwrap();
+        std::fs::write(folder.path().join("b"), "203.0.113.8\n").unwrap();
+        let follower = Follower::start(lists, store.clone(), Arc::default());
+        let taken = (0..200).any(|_| {
+            thread::sleep(STEP);
+            store.counters().reloads == 1
+        });
+        drop(follower);
+        assert!(taken && store.counters().lists.entries == 2);
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_holds_nothing_up() {
+        let device = Sources { paths: vec![PathBuf::from("/dev/zero")], builtin: true, max: 100 };
+        assert_eq!(device.load().unwrap_err(), "/dev/zero: not a file");
     }
 
     #[test]

@@ -52,7 +52,60 @@ fn a_name_of_a_bundle_is_told_with_the_question() {
     assert_eq!(told.len(), 1);
     assert_eq!((&told[0]["alert"]["signature_id"], &told[0]["dns"]["rrname"]), (&9_405_003.into(), &"myip.opendns.com".into()));
     assert_eq!(alerts("dns/d1_dns_myip", "opendns.com\n").len(), 0);
-    assert!(!alerts("dns/d1_dns_myip", "*.opendns.com\n").is_empty());
+    let told = alerts("dns/d1_dns_myip", "*.opendns.com\n");
+    assert_eq!(told.len(), 1, "two names below a listed one, by one host, are one cause");
+    assert_eq!(told[0]["alert"]["context"]["indicator"]["listed"], "opendns.com");
+}
+
+#[test]
+fn an_address_is_told_over_udp_too() {
+    let told = alerts("dns/d1_dns_myip", "208.67.222.0/24 resolver\n");
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0]["proto"], &told[0]["alert"]["signature_id"]), (&"UDP".into(), &9_405_001.into()));
+    assert_eq!((&told[0]["alert"]["source"]["ip"], &told[0]["alert"]["severity"]), (&"208.67.222.222".into(), &2.into()));
+    assert_eq!(
+        (&told[0]["alert"]["metadata"]["outcome"][0], &told[0]["alert"]["context"]["indicator"]["undated"]),
+        (&"success".into(), &true.into())
+    );
+    assert_eq!(alerts("dns/d1_dns_myip", "208.67.221.0/24\n208.67.222.223\n").len(), 0);
+}
+
+#[test]
+fn what_a_bundle_does_not_mean_is_silent() {
+    let bundle = |pattern: &str, until: &str| {
+        format!(
+            r#"{{"type":"bundle","objects":[{{"type":"indicator","pattern_type":"stix","valid_until":"{until}","pattern":"{pattern}"}}]}}"#
+        )
+    };
+    for (pattern, until, expected) in [
+        ("[ipv4-addr:value = '203.0.113.7']", "2030-01-01T00:00:00Z", 1),
+        ("[ipv4-addr:value IN ('192.0.2.1', '203.0.113.7')]", "2030-01-01T00:00:00Z", 1),
+        ("[ipv4-addr:value = '203.0.113.7']", "2025-01-01T00:00:00Z", 0),
+        ("[ipv4-addr:value != '203.0.113.7']", "2030-01-01T00:00:00Z", 0),
+        ("[ipv4-addr:value NOT = '203.0.113.7']", "2030-01-01T00:00:00Z", 0),
+        ("[ipv4-addr:value = '203.0.113.7' AND domain-name:value = 'a.example']", "2030-01-01T00:00:00Z", 0),
+    ] {
+        assert_eq!(alerts("http/h2_http_loader", &bundle(pattern, until)).len(), expected, "{pattern} {until}");
+    }
+}
+
+#[test]
+fn statistics_say_how_the_lists_do_and_the_cap_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.csv");
+    std::fs::write(&list, "type,value\nip,198.51.100.1\nip,198.51.100.2\nip,10.0.0.1\nmutex,x\nip,203.0.113.7\n").unwrap();
+    let capture = PathBuf::from(common::top()).join("pcaps/http/h2_http_loader/input.pcap");
+    let counters = |cap: &str| {
+        let options = ["--indicators", list.to_str().unwrap(), "--set", "indicators.builtin=false", "--set", cap];
+        let records = records(&replay(&capture, &options));
+        schema::assert_all_fit(&records);
+        let told = of_type(&records, "alert").iter().filter(|record| record["alert"]["signature_id"] == 9_405_001).count();
+        let counters = common::final_counters(&records)["indicators"].clone();
+        let of = |name: &str| counters[name].as_u64().unwrap();
+        ([of("entries"), of("over_cap"), of("too_broad"), of("other_kinds"), of("reloads")], told)
+    };
+    assert_eq!(counters("indicators.max_entries=100"), ([3, 0, 1, 1, 0], 1));
+    assert_eq!(counters("indicators.max_entries=2"), ([2, 1, 1, 1, 0], 0));
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub mod dns;
 pub mod files;
 pub mod frames;
 pub mod http;
+pub mod indicators;
 pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
@@ -59,4 +60,5 @@ pub static TARGETS: &[Target] = &[
     Target { name: "nrbf", run: nrbf::run },
     Target { name: "sql_text", run: sql_text::run },
     Target { name: "content", run: content::run },
+    Target { name: "indicators", run: indicators::run },
 ];

@@ -76,6 +76,9 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
     for (number, text) in SQL.iter().enumerate() {
         out.add("sql_text", &format!("{number}"), text.as_bytes())?;
     }
+    for (number, text) in crate::indicators::SEEDS.iter().enumerate() {
+        out.add("indicators", &format!("{number}"), text.as_bytes())?;
+    }
     for (number, text) in crate::content::SEEDS.iter().enumerate() {
         for kind in 0..3_u8 {
             let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -45,7 +45,7 @@ pub fn run(options: &Replay) -> Result<End, StartError> {
     settings.eve.files = (0..).map_while(|file| source.name(file).map(str::to_owned)).collect();
     settings.prompt = options.files.iter().any(|file| file.as_os_str() == "-");
     // A replay has the lists of its start, so that it says the same each time.
-    session::indicators(&config, &processing.indicators, &settings)?;
+    session::indicators(&config, &processing.indicators, &mut settings)?;
     session::store(&config, &mut settings, Writer::Caller)?;
     let settings = Arc::new(settings);
     let mode = if options.append { Mode::Append } else { Mode::Replace };

@@ -35,7 +35,7 @@ pub fn run(options: &Run) -> Result<End, StartError> {
     settings.prompt = true;
     settings.seeds = random_seeds()?;
     settings.eve.interface = Some(live.interface.clone());
-    let lists = session::indicators(&config, &processing.indicators, &settings)?;
+    let lists = session::indicators(&config, &processing.indicators, &mut settings)?;
     session::store(&config, &mut settings, Writer::Thread)?;
     let settings = Arc::new(settings);
     // The interface first: no file is made by a start that fails.

@@ -14,7 +14,7 @@ use super::{End, StartError};
 use crate::cli::Processing;
 use crate::config::{self, Config};
 use crate::files::{Store, Writer};
-use crate::indicators::Sources;
+use crate::indicators::Loaded;
 use crate::keys::{self, Followers, KeySources, Timing};
 use crate::output::file::{Mode, Output};
 use crate::pipeline::collector::{Collector, Finished};
@@ -64,10 +64,10 @@ pub fn keys(sources: &KeySources, timing: Timing, signals: &Signals) -> Result<(
 }
 
 /// Loads the indicators into the settings; gives where they come from.
-pub fn indicators(config: &Config, more: &[PathBuf], settings: &Settings) -> Result<Sources, StartError> {
-    let sources = config.indicators(more);
-    settings.detect.indicators.store.replace(sources.load()?);
-    Ok(sources)
+pub fn indicators(config: &Config, more: &[PathBuf], settings: &mut Settings) -> Result<Loaded, StartError> {
+    let loaded = config.indicators(more).loaded(&settings.detect.indicators.store)?;
+    settings.own_indicators = !loaded.sources.paths.is_empty();
+    Ok(loaded)
 }
 
 /// Opens the store of files, where one was asked for.

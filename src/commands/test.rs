@@ -11,10 +11,10 @@ pub fn run(options: &Common) -> Result<End, StartError> {
     start_log(options);
     let config = config::load(options.config.as_deref(), &options.sets)?;
     let rules = session::rules(&config, &options.rules)?;
-    let settings = config.settings();
+    let mut settings = config.settings();
     let sources = config.keys(&[]);
     keys::check(&sources)?;
-    let lists = session::indicators(&config, &[], &settings)?;
+    let lists = session::indicators(&config, &[], &mut settings)?;
     if options.quiet {
         return Ok(End::Done);
     }
@@ -28,7 +28,7 @@ pub fn run(options: &Common) -> Result<End, StartError> {
     println!("known_clients  {}", list(&settings.detect.known_clients));
     println!("detections     {}", backstop_detectors::REGISTRY.iter().map(|known| known.metas.len()).sum::<usize>());
     println!("rules          {}", rules.rules().len());
-    println!("indicators     {} in {} lists", settings.detect.indicators.store.current().len(), lists.lists());
+    println!("indicators     {} in {} lists", settings.detect.indicators.store.current().len(), lists.sources.lists());
     println!("key logs       {}", sources.key_logs.len());
     println!("RSA keys       {}", sources.rsa_keys.len());
     println!("all good");

@@ -190,6 +190,7 @@ impl Config {
             limits,
             files,
             keys: None,
+            own_indicators: false,
             decode,
             flow: self.flow(),
             seeds: [0x6261_636b_7374_6f70, 0x7265_706c_6179_0001],

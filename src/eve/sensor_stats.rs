@@ -68,6 +68,18 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ];
         sensor_stats.insert("keys", BTreeMap::from(keys));
     }
+    if let Some(indicators) = &totals.indicators {
+        let indicators = [
+            ("entries", indicators.lists.entries),
+            ("memory", indicators.bytes),
+            ("over_cap", indicators.lists.over_cap),
+            ("too_broad", indicators.lists.too_broad),
+            ("other_kinds", indicators.lists.other_kinds),
+            ("reloads", indicators.reloads),
+            ("reload_errors", indicators.reload_errors),
+        ];
+        sensor_stats.insert("indicators", BTreeMap::from(indicators));
+    }
     let record = Record {
         timestamp: Timestamp(totals.last.time),
         event_type: "sensor_stats",

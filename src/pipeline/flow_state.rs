@@ -9,6 +9,7 @@ use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
 use backstop_types::{Direction, Fields, PerDirection};
 
 use super::files::Waiting;
+use super::listed::Listed;
 use crate::eve::opened::Opened;
 use crate::files::Tracker;
 
@@ -118,8 +119,8 @@ pub struct FlowState {
     said: Option<Box<Said>>,
     /// The other side is a host that may be called regularly.
     pub trusted: bool,
-    /// Its addresses were looked up among the indicators.
-    pub looked_up: bool,
+    /// Whether its addresses are on a list of indicators.
+    pub listed: Listed,
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
@@ -152,7 +153,7 @@ impl FlowState {
             encrypted: false,
             said: None,
             trusted: false,
-            looked_up: false,
+            listed: Listed::default(),
             alerted: false,
             transactions: 0,
             anomalies: 0,

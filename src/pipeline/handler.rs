@@ -13,6 +13,7 @@ use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
 use super::flow_state::{App, FlowState, Which};
+use super::listed::Listed;
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
 use crate::eve;
@@ -293,19 +294,6 @@ impl<'r> Handler<'r> {
         }
     }
 
-    /// Looks for the flow's addresses among the indicators, once a flow.
-    fn look_up(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) {
-        if std::mem::replace(&mut state.looked_up, true) {
-            return;
-        }
-        let settings = Arc::clone(&self.settings);
-        let context = Self::context(&settings, flow, state, cause);
-        if let Some(finding) = backstop_detectors::indicators::address(&context, true) {
-            self.findings.findings.push(finding);
-            self.take_findings(flow, state, cause, cause);
-        }
-    }
-
     /// Gives bytes of a stream to its scan; whether it wants more.
     pub(super) fn scan(&mut self, flow: &FlowView, state: &mut FlowState, place: Place, bytes: &[u8], cause: &Cause) -> bool {
         let Place { which, direction, offset } = place;
@@ -412,8 +400,8 @@ impl StreamHandler for Handler<'_> {
     ) -> Interest {
         let state = self.state(flow, app);
         state.last_data = *cause;
-        if !state.looked_up {
-            self.look_up(flow, state, cause);
+        if state.listed != Listed::Done {
+            self.listed_data(flow, state, direction, cause);
         }
         // A message that is not understood may have begun before these bytes, and may end with them.
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
@@ -471,6 +459,7 @@ impl StreamHandler for Handler<'_> {
         let about = state.last_data;
         let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
         again |= self.release_overdue(flow, state, cause);
+        again |= self.listed_tick(flow, state, cause);
         let mut detectors = std::mem::take(&mut state.detectors);
         for detector in detectors.all() {
             let context = Self::context(&settings, flow, state, cause);
@@ -488,6 +477,7 @@ impl StreamHandler for Handler<'_> {
                 || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
                 || state.detectors.wants_tick()
                 || state.waiting.as_ref().is_some_and(|waiting| waiting.has_findings())
+                || state.listed.wants_tick()
         })
     }
 
@@ -504,14 +494,9 @@ impl StreamHandler for Handler<'_> {
                 self.take_findings(flow, app.0.as_deref_mut().unwrap_or(&mut none), cause, cause);
             }
         }
-        if app.0.is_none() {
-            // No byte was carried: a connection that was only opened.
-            let settings = Arc::clone(&self.settings);
-            let context = Self::context_of(&settings, flow, None, cause);
-            if let Some(finding) = backstop_detectors::indicators::address(&context, false) {
-                self.findings.findings.push(finding);
-                self.take_findings(flow, &mut FlowState::new(None, self.new_scans()), cause, cause);
-            }
+        match app.0.as_deref_mut() {
+            Some(state) => self.listed_end(flow, state, cause),
+            None => self.listed_end(flow, &mut FlowState::new(None, self.new_scans()), cause),
         }
         if let Some(state) = app.0.as_deref_mut() {
             if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {

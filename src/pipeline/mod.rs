@@ -14,6 +14,7 @@ mod flow_sink;
 mod flow_state;
 mod handler;
 mod joiner;
+mod listed;
 pub mod reader;
 pub mod settings;
 pub mod stats;

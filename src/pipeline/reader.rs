@@ -8,6 +8,7 @@ use backstop_capture::batch::Batch;
 use backstop_capture::decode::Decoder;
 use backstop_capture::handler::Cause;
 use backstop_capture::source::{Fill, Source, SourceError};
+use backstop_detectors::indicators::IndicatorStore;
 use backstop_protocols::tls::KeyRing;
 use backstop_signatures::RuleSet;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -94,6 +95,8 @@ struct Front {
     ticks: Vec<(usize, Cause)>,
     memory_cap: u64,
     keys: Option<Arc<KeyRing>>,
+    /// Lists of indicators, where some were given.
+    indicators: Option<IndicatorStore>,
     at: At,
 }
 
@@ -124,6 +127,7 @@ impl Front {
             ticks: Vec::new(),
             memory_cap: settings.flow.max_queued_bytes as u64,
             keys: settings.keys.clone(),
+            indicators: settings.own_indicators.then(|| settings.detect.indicators.store.clone()),
             at: At::default(),
         }
     }
@@ -189,6 +193,7 @@ impl Front {
             first: self.clock.first(),
             last: self.clock.last(),
             keys: self.keys.as_ref().filter(|keys| keys.expects_keys()).map(|keys| keys.counters()),
+            indicators: self.indicators.as_ref().map(IndicatorStore::counters),
             memory_cap: self.memory_cap,
         }
     }

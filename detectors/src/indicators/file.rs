@@ -36,7 +36,8 @@ impl Detector for Sums {
     fn on_file(&mut self, context: &Context<'_>, file: &FileFacts<'_>, out: &mut Findings) {
         let lists = context.config.indicators.store.current();
         let sums = [file.sha256, file.sha1, file.md5];
-        let Some((sum, told)) = sums.into_iter().flatten().find_map(|sum| Some((sum, lists.sum(sum)?))) else { return };
+        let found = |sum| lists.sum(sum).filter(|told| !told.is_over(context.now)).map(|told| (sum, told));
+        let Some((sum, told)) = sums.into_iter().flatten().find_map(found) else { return };
         let mut finding = super::finding(&META, context, sum, &told);
         if file.direction == Direction::ToClient {
             std::mem::swap(&mut finding.attacker, &mut finding.victim);

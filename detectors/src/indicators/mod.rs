@@ -9,12 +9,12 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use address::{META as ADDRESS, address};
+pub use address::{Heard, META as ADDRESS, address, has_address};
 pub use file::META as FILE;
 pub use file::detector as files;
 pub use name::META as NAME;
 pub(crate) use name::name;
-pub use store::{IndicatorConfig, IndicatorStore};
+pub use store::{IndicatorConfig, IndicatorStore, StoreCounters};
 
 use backstop_signatures::indicators::Indicator;
 use backstop_types::Fields;
@@ -29,15 +29,23 @@ fn finding(meta: &'static Meta, context: &Context<'_>, value: &str, told: &Indic
     if !told.note.is_empty() {
         fields.set("note", told.note.to_owned());
     }
-    fields.set_some("date", told.date());
+    if told.below > 0 {
+        fields.set("listed", told.listed(value).to_owned());
+    }
+    match told.date() {
+        Some(date) => fields.set("date", date),
+        None => fields.set("undated", true),
+    };
     fields.set_some("age_days", told.age(context.now));
+    fields.set_some("confidence", told.confidence.map(u64::from));
     let mut finding = plain(meta, context, Fields::new().with("indicator", fields));
     let severity = told.severity(context.now, ages);
     finding.severity = Some(severity);
-    finding.confidence = match severity {
-        1 => Confidence::High,
-        2 => Confidence::Medium,
-        _ => Confidence::Low,
+    // Low, medium, high of STIX 2.1, appendix A: below 30, below 70.
+    finding.confidence = match (severity, told.confidence) {
+        (3.., _) | (_, Some(..30)) => Confidence::Low,
+        (2, _) | (_, Some(..70)) => Confidence::Medium,
+        _ => Confidence::High,
     };
     finding.excerpt = value.as_bytes().to_vec();
     finding.excerpt_of = value.len() as u64;

@@ -63,13 +63,20 @@ impl Default for NamesConfig {
 /// Whether a name is one of a list, or below one. Case and a dot at the end do not count.
 #[must_use]
 pub fn is_listed(name: &str, list: &[String]) -> bool {
+    listed(name, list).is_some()
+}
+
+/// The entry of a list that a name is, or lies below.
+#[must_use]
+pub fn listed<'a>(name: &str, list: &'a [String]) -> Option<&'a str> {
     let name = name.trim_end_matches('.').as_bytes();
-    list.iter().any(|known| {
+    let is_it = |known: &str| {
         let known = known.trim_matches('.').as_bytes();
         let Some(at) = name.len().checked_sub(known.len()).filter(|_| !known.is_empty()) else { return false };
         let (before, end) = name.split_at_checked(at).unwrap_or_default();
         end.eq_ignore_ascii_case(known) && before.last().is_none_or(|last| *last == b'.')
-    })
+    };
+    list.iter().map(String::as_str).find(|known| is_it(known))
 }
 
 #[cfg(test)]

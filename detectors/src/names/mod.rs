@@ -6,7 +6,7 @@ mod file_drop;
 #[cfg(test)]
 mod tests;
 
-pub use config::{NamesConfig, is_listed};
+pub use config::{NamesConfig, is_listed, listed};
 
 use std::collections::VecDeque;
 
@@ -21,8 +21,8 @@ use crate::{Confidence, Context, Detector, Finding, Findings, Meta, Outcome};
 /// What it can find.
 pub static METAS: &[&Meta] = &[&address::META, &file_drop::META, &indicators::NAME];
 
-/// Names of one flow that are told.
-const MAX_TOLD: usize = 16;
+/// Questions of one flow that wait for their answers; past that the oldest is told without.
+const MAX_WAITING: usize = 64;
 /// Bytes of a name shown.
 const MAX_NAME: usize = 256;
 
@@ -34,43 +34,41 @@ pub fn detector() -> Box<dyn Detector> {
 
 #[derive(Default)]
 struct Names {
-    told: usize,
     /// Questions that wait for their answer: number, when they are told without, what is told.
     waiting: VecDeque<(u64, PacketTime, Finding)>,
 }
 
-/// A name, and where it stood.
+/// A name, what of a list it is or lies below, and where it stood.
+#[derive(Clone, Copy)]
 struct Seen<'a> {
     name: &'a str,
+    listed: &'a str,
     source: &'static str,
     tx_id: Option<u64>,
     outcome: Outcome,
 }
 
-impl Names {
-    fn finding(&mut self, meta: &'static Meta, context: &Context<'_>, seen: &Seen<'_>) -> Option<Finding> {
-        if self.told >= MAX_TOLD {
-            return None;
-        }
-        self.told += 1;
-        let name = seen.name.trim_end_matches('.').to_ascii_lowercase();
-        let fields =
-            Fields::new().with("name", Fields::new().with("value", bounded(&name, MAX_NAME)).with("source", seen.source));
-        let mut finding = plain(meta, context, fields);
-        std::mem::swap(&mut finding.attacker, &mut finding.victim);
-        finding.outcome = seen.outcome;
-        finding.confidence = Confidence::Medium;
-        finding.tx_id = seen.tx_id;
-        finding.excerpt = bounded(&name, MAX_NAME).into_bytes();
-        finding.excerpt_of = name.len() as u64;
-        finding.requires = vec![Role::BackupServer(context.client.addr)];
-        let mut key = context.client.addr.to_string().into_bytes();
-        key.push(b' ');
-        key.extend_from_slice(bounded(&name, MAX_NAME).as_bytes());
-        finding.threshold = Some(Threshold { key, window: context.config.policy_window });
-        Some(finding)
-    }
+/// The finding for a name of a backup server's.
+fn finding(meta: &'static Meta, context: &Context<'_>, seen: &Seen<'_>) -> Finding {
+    let name = seen.name.trim_end_matches('.').to_ascii_lowercase();
+    let fields = Fields::new().with("name", Fields::new().with("value", bounded(&name, MAX_NAME)).with("source", seen.source));
+    let mut finding = plain(meta, context, fields);
+    std::mem::swap(&mut finding.attacker, &mut finding.victim);
+    finding.outcome = seen.outcome;
+    finding.confidence = Confidence::Medium;
+    finding.tx_id = seen.tx_id;
+    finding.excerpt = bounded(&name, MAX_NAME).into_bytes();
+    finding.excerpt_of = name.len() as u64;
+    finding.requires = vec![Role::BackupServer(context.client.addr)];
+    let mut key = context.client.addr.to_string().into_bytes();
+    key.push(b' ');
+    // By the service: who makes up names below it causes one alert.
+    key.extend_from_slice(bounded(seen.listed, MAX_NAME).as_bytes());
+    finding.threshold = Some(Threshold { key, window: context.config.policy_window });
+    finding
+}
 
+impl Names {
     fn question(&mut self, context: &Context<'_>, dns: &dns::Transaction<'_>, out: &mut Findings) {
         let message = dns.message;
         if message.is_response() {
@@ -78,33 +76,25 @@ impl Names {
             return;
         }
         for question in message.questions.iter().take(4) {
-            if let Some(finding) = self.listed(context, &question.name, Some(dns.tx_id)) {
-                self.wait(context, dns, finding);
+            let (name, tx_id) = (question.name.as_str(), Some(dns.tx_id));
+            if let Some(finding) = indicators::name(context, name) {
+                self.wait(context, dns, finding, out);
             }
             let names = &context.config.names;
-            let meta = if is_listed(&question.name, &names.address_services) {
-                &address::META
-            } else if is_listed(&question.name, &names.file_drops) {
-                &file_drop::META
-            } else {
-                continue;
-            };
-            let seen = Seen { name: &question.name, source: "dns", tx_id: Some(dns.tx_id), outcome: Outcome::Unknown };
-            if let Some(finding) = self.finding(meta, context, &seen) {
-                self.wait(context, dns, finding);
+            let services = [(&address::META, &names.address_services), (&file_drop::META, &names.file_drops)];
+            let service = services.into_iter().find_map(|(meta, list)| Some((meta, listed(name, list)?)));
+            if let Some((meta, listed)) = service {
+                let seen = Seen { name, listed, source: "dns", tx_id, outcome: Outcome::Unknown };
+                self.wait(context, dns, finding(meta, context, &seen), out);
             }
         }
     }
 
-    /// A name of a list of indicators.
-    fn listed(&mut self, context: &Context<'_>, name: &str, tx_id: Option<u64>) -> Option<Finding> {
-        let mut finding = indicators::name(context, name).filter(|_| self.told < MAX_TOLD)?;
-        self.told += 1;
-        finding.tx_id = tx_id;
-        Some(finding)
-    }
-
-    fn wait(&mut self, context: &Context<'_>, dns: &dns::Transaction<'_>, mut finding: Finding) {
+    fn wait(&mut self, context: &Context<'_>, dns: &dns::Transaction<'_>, mut finding: Finding, out: &mut Findings) {
+        if self.waiting.len() >= MAX_WAITING {
+            out.findings.extend(self.waiting.pop_front().map(|(_, _, finding)| finding));
+        }
+        finding.tx_id = Some(dns.tx_id);
         finding.context.set("dns", dns.fields());
         self.waiting.push_back((dns.tx_id, context.now.plus(context.config.hold), finding));
     }
@@ -119,19 +109,21 @@ impl Names {
             out.findings.push(finding);
         }
     }
+}
 
-    fn host(&mut self, context: &Context<'_>, seen: &Seen<'_>, object: impl Fn() -> (&'static str, Fields), out: &mut Findings) {
-        let drop = is_listed(seen.name, &context.config.names.file_drops);
-        let drop = drop.then(|| self.finding(&file_drop::META, context, seen)).flatten();
-        let listed = self.listed(context, seen.name, seen.tx_id).map(|mut finding| {
-            finding.outcome = seen.outcome;
-            finding
-        });
-        for mut finding in drop.into_iter().chain(listed) {
-            let (name, object) = object();
-            finding.context.set(name, object);
-            out.findings.push(finding);
-        }
+/// A host that the client speaks with by TLS or HTTP.
+fn host(context: &Context<'_>, seen: &Seen<'_>, object: impl Fn() -> (&'static str, Fields), out: &mut Findings) {
+    let service = listed(seen.name, &context.config.names.file_drops);
+    let service = service.map(|listed| finding(&file_drop::META, context, &Seen { listed, ..*seen }));
+    let indicator = indicators::name(context, seen.name).map(|mut finding| {
+        finding.outcome = seen.outcome;
+        finding.tx_id = seen.tx_id;
+        finding
+    });
+    for mut finding in service.into_iter().chain(indicator) {
+        let (name, object) = object();
+        finding.context.set(name, object);
+        out.findings.push(finding);
     }
 }
 
@@ -142,15 +134,15 @@ impl Detector for Names {
             Transaction::Tls(tls) if tls.stage == tls::Stage::Handshake => {
                 if let Some(name) = tls.facts.sni() {
                     let outcome = if tls.facts.server_hello.is_some() { Outcome::Success } else { Outcome::Unknown };
-                    let seen = Seen { name, source: "tls", tx_id: None, outcome };
-                    self.host(context, &seen, || ("tls", tls.fields()), out);
+                    let seen = Seen { name, listed: name, source: "tls", tx_id: None, outcome };
+                    host(context, &seen, || ("tls", tls.fields()), out);
                 }
             }
             Transaction::Http(http::Transaction::Exchange(exchange)) if exchange.stage != http::Stage::Requested => {
                 let Some(name) = exchange.request.and_then(|request| request.host.as_deref()) else { return };
                 let outcome = crate::http::outcome(exchange.response.map(|response| response.status));
-                let seen = Seen { name, source: "http", tx_id: Some(exchange.tx_id), outcome };
-                self.host(context, &seen, || ("http", transaction.fields()), out);
+                let seen = Seen { name, listed: name, source: "http", tx_id: Some(exchange.tx_id), outcome };
+                host(context, &seen, || ("http", transaction.fields()), out);
             }
             _ => {}
         }

@@ -57,6 +57,18 @@ fn questions_for_the_own_address_and_for_file_drops_are_told_and_others_are_not(
 }
 
 #[test]
+fn names_below_one_service_are_one_cause() {
+    let mut flow = flow();
+    let mut keys = std::collections::BTreeSet::new();
+    for number in 0..100 {
+        let found = ask(&mut flow, &format!("store{number}.gofile.io"), Some(0x8180));
+        assert_eq!(sids(&found), [9_404_009], "no question of a flow is one too many");
+        keys.insert(found[0].threshold.clone().unwrap().key);
+    }
+    assert_eq!(keys.len(), 1);
+}
+
+#[test]
 fn a_question_without_an_answer_is_told_after_the_hold_and_at_the_end() {
     let mut waits = flow();
     assert!(ask(&mut waits, "myip.opendns.com", None).is_empty());

@@ -8,7 +8,7 @@ pub const UNDATED: u16 = 0;
 /// One entry of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Number of its note; the highest bit: it stands for subdomains too.
+    /// Number of what is told of it; the highest bit: it stands for subdomains too.
     pub note: u32,
     /// Number of its list.
     pub list: u16,
@@ -40,14 +40,32 @@ pub struct Indicator<'a> {
     pub note: &'a str,
     /// Days since 1970; nothing where neither the entry nor its list has a date.
     pub day: Option<u16>,
+    /// The last day for which it is meant, where its list says so.
+    pub until: Option<u16>,
+    /// How sure its list is of it, 0 to 100, where it says so.
+    pub confidence: Option<u8>,
+    /// Labels of a name before the listed one: 0 where it is the listed one.
+    pub below: u8,
 }
 
 impl Indicator<'_> {
     /// Days between its date and a packet's time; none before it.
     #[must_use]
     pub fn age(&self, now: PacketTime) -> Option<u64> {
-        let today = now.as_nanos() / 86_400_000_000_000;
-        self.day.map(|day| today.saturating_sub(u64::from(day)))
+        self.day.map(|day| today(now).saturating_sub(u64::from(day)))
+    }
+
+    /// Whether it is no longer meant (`valid_until` of STIX 2.1 §4.7).
+    #[must_use]
+    pub fn is_over(&self, now: PacketTime) -> bool {
+        self.until.is_some_and(|until| today(now) > u64::from(until))
+    }
+
+    /// The listed name, of one that was met.
+    #[must_use]
+    pub fn listed<'n>(&self, name: &'n str) -> &'n str {
+        let name = name.trim_end_matches('.');
+        (0..self.below).fold(name, |rest, _| rest.split_once('.').map_or(rest, |(_, rest)| rest))
     }
 
     /// 1, or lower with age. One without a date counts as aged a step.
@@ -69,6 +87,11 @@ impl Indicator<'_> {
             format!("{year:04}-{month:02}-{day:02}")
         })
     }
+}
+
+/// Days since 1970 of a packet's time.
+const fn today(now: PacketTime) -> u64 {
+    now.as_nanos() / 86_400_000_000_000
 }
 
 /// Days since 1970 of a date that begins a text: `2023-04-26`, `2023-04-26T12:00:00Z`, `2023/04/26`, `20230426`.

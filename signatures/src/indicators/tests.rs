@@ -67,6 +67,87 @@ fn a_bundle_gives_what_compares_one_value() {
 }
 
 #[test]
+fn validity_and_confidence_of_a_bundle_are_kept_and_an_envelope_is_read() {
+    let text = r#"{"more":false,"objects":[{"type":"indicator","name":"n","pattern_type":"stix","valid_from":"2026-05-01T00:00:00Z",
+        "valid_until":"2026-06-01T00:00:00.000Z","confidence":35,"pattern":"[domain-name:value = 'evil.example']"},
+        {"type":"x-other","name":5,"pattern":{"objects":[{}]},"objects":[{"a":"]}"}]},
+        {"type":"indicator","name":"a \"quoted\" ] }","pattern_type":"stix","pattern":"[domain-name:value = 'other.example']"}]}"#;
+    let (all, warnings) = load("taxii.json", text);
+    assert_eq!((all.len(), warnings), (2, Vec::new()));
+    let told = all.name("evil.example").unwrap();
+    let until = u64::from(told.until.unwrap());
+    assert_eq!((told.is_over(at(until)), told.is_over(at(until + 1)), told.confidence), (false, true, Some(35)));
+    let other = all.name("other.example").unwrap();
+    assert_eq!((other.is_over(at(50_000)), other.confidence, other.note), (false, None, "a \"quoted\" ] }"));
+}
+
+#[test]
+fn patterns_of_other_sums_and_negations_do_not_spoil_a_bundle() {
+    let pattern = |pattern: &str| format!(r#"{{"type":"indicator","pattern_type":"stix","pattern":"{pattern}"}}"#);
+    let objects = [
+        pattern("[ipv4-addr:value != '198.51.100.7']"),
+        pattern("[file:hashes.SSDEEP = '3:AAAA:BBBB']"),
+        pattern("[file:hashes.'SHA-512' = 'cf83']"),
+        pattern("[ipv4-addr:value = '198.51.100.8']"),
+    ];
+    let (all, warnings) = load("bundle.json", &format!(r#"{{"type":"bundle","objects":[{}]}}"#, objects.join(",\n")));
+    assert_eq!((all.len(), all.counts().other_kinds, warnings.len()), (1, 3, 1));
+    assert!(all.address("198.51.100.7".parse().unwrap()).is_none());
+}
+
+#[test]
+fn lists_as_well_known_feeds_write_them() {
+    // Header in the last comment, quotes behind blanks, address and port.
+    let text = concat!(
+        "################\n# Last updated: 2026-01-02 (UTC) #\n",
+        "# \"first_seen_utc\",\"ioc_id\",\"ioc_value\",\"ioc_type\",\"malware_printable\",\"confidence_level\"\n",
+        "\"2026-01-02 03:04:05\", \"1\", \"198.51.100.7:443\", \"ip:port\", \"DICELOADER\", \"75\"\n",
+        "\"2026-01-02 03:04:05\", \"2\", \"https://evil.example/a\", \"url\", \"x\", \"50\"\n# Number of entries: 2\n"
+    );
+    let (all, warnings) = load("feed.csv", text);
+    let told = all.address("198.51.100.7".parse().unwrap()).unwrap();
+    assert_eq!((all.len(), warnings, told.note, told.confidence), (2, Vec::new(), "DICELOADER", Some(75)));
+    assert_eq!(told.date().unwrap(), "2026-01-02");
+    // Two values in one, other kinds between.
+    let text = concat!(
+        "type,value,comment\nfilename|sha1,a.exe|da39a3ee5e6b4b0d3255bfef95601890afd80709,c\n",
+        "domain|ip,evil.example|198.51.100.7,\nip-dst|port,198.51.100.8|443,\n",
+        "imphash,d41d8cd98f00b204e9800998ecf8427e,\nemail-src,a@b.example,\n"
+    );
+    let (all, _) = load("events.csv", text);
+    assert_eq!((all.len(), all.counts().other_kinds), (4, 2));
+    assert!(all.sum("d41d8cd98f00b204e9800998ecf8427e").is_none());
+    // A column a kind.
+    let text = concat!(
+        "md5_hash;sha1_hash;comment\nd41d8cd98f00b204e9800998ecf8427e;da39a3ee5e6b4b0d3255bfef95601890afd80709;empty\n",
+        ";da39a3ee5e6b4b0d3255bfef95601890afd80700;\n"
+    );
+    let (all, warnings) = load("sums.csv", text);
+    assert_eq!((all.len(), warnings), (3, Vec::new()));
+    assert_eq!(all.sum("D41D8CD98F00B204E9800998ECF8427E").unwrap().note, "empty");
+}
+
+#[test]
+fn names_of_many_labels_do_not_hide_what_they_stand_below() {
+    let (all, _) = load("names", "*.evil.example\nb.other.example\n.c.evil.example deeper\n");
+    let long = format!("{}evil.example", "a.".repeat(100));
+    let told = all.name(&long).unwrap();
+    assert_eq!((told.listed(&long), told.below), ("evil.example", 100));
+    let told = all.name("x.y.c.evil.example.").unwrap();
+    assert_eq!((told.listed("x.y.c.evil.example."), told.note), ("c.evil.example", "deeper"));
+    assert!(all.name(&format!("{}other.example", "a.".repeat(100))).is_none());
+    assert!(all.name(&"a".repeat(100_000)).is_none());
+}
+
+#[test]
+fn the_smallest_network_counts() {
+    let (all, _) = load("nets", "198.51.0.0/16 large\n198.51.100.0/24 small\n198.51.100.0/28 smallest\n198.51.100.9 one\n");
+    let note = |text: &str| all.address(text.parse().unwrap()).map(|told| told.note);
+    assert_eq!([note("198.51.100.9"), note("198.51.100.8")], [Some("one"), Some("smallest")]);
+    assert_eq!([note("198.51.100.99"), note("198.51.7.7"), note("198.52.0.0")], [Some("small"), Some("large"), None]);
+}
+
+#[test]
 fn what_would_match_ordinary_traffic_is_left_out_with_a_word() {
     let text = "0.0.0.0/0\n10.0.0.1\n127.0.0.1\n192.168.0.0/16\ncom\n224.0.0.1\n::1\nfe80::1\n198.51.100.1/4\n";
     let (all, warnings) = load("broad", text);
@@ -83,6 +164,10 @@ fn errors_name_file_and_line() {
         ("deadbeef\nabc\u{7}d.example\n", 2),
         ("{\"type\":\"bundle\"}", 1),
         ("{\n\"type\":", 2),
+        ("{\"type\":\"malware\",\n\"objects\":[]}", 1),
+        ("{\"type\":\"bundle\",\"objects\":[\n{},\n{\"type\":\"indicator\",\n\"revoked\":1}]}", 4),
+        ("{\"objects\":[{},\n\n{\"type\":\"indicator\",\"pattern_type\":\"stix\",\"pattern\":\"[ipv4-addr:value='x y']\"}]}", 3),
+        ("# one\ntype,value,note\nip,198.51.100.1,\"open\nip,198.51.100.2,\n", 3),
     ] {
         let error = Loader::new(10).add("f", text.as_bytes()).unwrap_err();
         assert_eq!((error.file.as_str(), error.line), ("f", line), "{text:?}: {error}");
@@ -92,7 +177,7 @@ fn errors_name_file_and_line() {
 
 #[test]
 fn severity_ages_with_packet_time() {
-    let told = |day| Indicator { source: "", note: "", day };
+    let told = |day| Indicator { source: "", note: "", day, until: None, confidence: None, below: 0 };
     let ages = Age::default();
     let severity = |day, now| told(day).severity(at(now), ages);
     assert_eq!([severity(Some(20_000), 20_010), severity(Some(20_000), 20_365), severity(Some(20_000), 21_095)], [1, 2, 3]);
@@ -106,9 +191,11 @@ fn the_newer_of_two_entries_counts_and_the_cap_holds() {
     loader.add("old", b"# date: 2020-01-01\nevil.example old\n").unwrap();
     loader.add("new", b"# date: 2025-01-01\nevil.example new\n").unwrap();
     loader.add("more", b"a.example\nb.example\nc.example\n").unwrap();
+    loader.add("newest", b"# date: 2026-01-01\nevil.example newest\n").unwrap();
     let (all, warnings) = loader.finish();
     assert_eq!((all.len(), warnings.len()), (2, 1));
-    assert_eq!(all.name("evil.example").unwrap().note, "new");
+    assert_eq!((all.counts().entries, all.counts().over_cap), (2, 2));
+    assert_eq!(all.name("evil.example").unwrap().date().unwrap(), "2026-01-01", "what is known is renewed when all is full");
 }
 
 #[test]

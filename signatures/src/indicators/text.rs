@@ -1,44 +1,54 @@
 //! CSV with a header, and one value a line. Lines that begin with `#` are comments; `# source:` and `# date:` are for the list.
 
 use super::ListError;
+use super::columns::{Columns, is_known};
 use super::entry;
 use super::table::{Line, Loader};
 
-/// Names of columns.
-const VALUES: [&str; 6] = ["value", "indicator", "ioc", "ioc_value", "observable", "indicator value"];
-const KINDS: [&str; 4] = ["type", "indicator type", "ioc_type", "kind"];
-const NOTES: [&str; 6] = ["note", "notes", "comment", "description", "malware", "tags"];
-const DATES: [&str; 6] = ["date", "first_seen", "firstseen", "first_seen_utc", "created", "valid_from"];
-/// Words for kinds that are read; a row of another kind (a command line, a file name) is left out.
-const KNOWN: [&str; 10] = ["ip", "addr", "cidr", "net", "domain", "host", "url", "md5", "sha", "hash"];
+/// What stands above the values.
+#[derive(Default)]
+struct Head {
+    day: Option<u16>,
+    /// The columns of CSV, and how many bytes of the text come before its rows.
+    columns: Option<(Columns, usize)>,
+}
 
 /// Reads a list.
 pub fn read(into: &mut Loader, file: &str, list: u16, text: &str) -> Result<(), ListError> {
-    let mut day = None;
-    let mut first = None;
-    for (number, line) in text.lines().enumerate() {
-        match line.trim().strip_prefix('#').map(str::trim) {
-            Some(comment) => {
-                if let Some(source) = after(comment, "source:") {
-                    into.source(list, source);
-                } else if let Some(date) = after(comment, "date:") {
-                    day = Some(entry::day(date).ok_or_else(|| ListError {
-                        file: file.to_owned(),
-                        line: number as u64 + 1,
-                        what: format!("no date such as 2023-04-26: {}", date.chars().take(40).collect::<String>()),
-                    })?);
-                }
+    let head = head(into, file, list, text)?;
+    match head.columns {
+        Some((columns, rows)) => csv(into, file, list, (text, rows), (&columns, head.day)),
+        None => plain(into, file, list, text, head.day),
+    }
+}
+
+fn head(into: &mut Loader, file: &str, list: u16, text: &str) -> Result<Head, ListError> {
+    let mut head = Head::default();
+    let (mut behind, mut begun) = (0, false);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        behind += line.len();
+        let Some(comment) = line.trim().strip_prefix('#').map(str::trim) else {
+            if !begun && !line.trim().is_empty() {
+                begun = true;
+                // Where a header stood in a comment, this is a row.
+                head.columns = head.columns.or_else(|| Some((Columns::of(line.trim())?, behind)));
             }
-            None if first.is_none() && !line.trim().is_empty() => first = Some(line),
-            None => {}
+            continue;
+        };
+        if let Some(source) = after(comment, "source:") {
+            into.source(list, source);
+        } else if let Some(date) = after(comment, "date:") {
+            head.day = Some(entry::day(date).ok_or_else(|| ListError {
+                file: file.to_owned(),
+                line: number as u64 + 1,
+                what: format!("no date such as 2023-04-26: {}", date.chars().take(40).collect::<String>()),
+            })?);
+        } else if !begun && comment.starts_with('"') {
+            // As abuse.ch writes it: the header is the last comment.
+            head.columns = Columns::of(comment).map(|columns| (columns, behind)).or(head.columns);
         }
     }
-    let header =
-        first.map(|line| line.split(',').map(|name| name.trim().trim_matches('"').to_ascii_lowercase()).collect::<Vec<_>>());
-    match header.filter(|header| header.iter().any(|name| VALUES.contains(&name.as_str()))) {
-        Some(_) => csv(into, file, list, text, day),
-        None => plain(into, file, list, text, day),
-    }
+    Ok(head)
 }
 
 fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
@@ -54,40 +64,63 @@ fn plain(into: &mut Loader, file: &str, list: u16, text: &str, day: Option<u16>)
         let value = parts.next().unwrap_or_default();
         let note = parts.next().filter(|note| !note.trim().is_empty()).unwrap_or(note);
         if !value.is_empty() {
-            into.value(file, list, &Line { number: number as u64 + 1, value, note, day })?;
+            into.value(file, list, &Line { number: number as u64 + 1, value, note, day, ..Line::default() })?;
         }
     }
     Ok(())
 }
 
-fn csv(into: &mut Loader, file: &str, list: u16, text: &str, day: Option<u16>) -> Result<(), ListError> {
-    let wrong = |error: &csv::Error| ListError {
-        file: file.to_owned(),
-        line: error.position().map_or(1, csv::Position::line),
-        what: "no CSV".to_owned(),
-    };
-    let mut reader =
-        csv::ReaderBuilder::new().comment(Some(b'#')).flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
-    let header = reader.headers().map_err(|error| wrong(&error))?.clone();
-    let column = |names: &[&str]| header.iter().position(|name| names.contains(&name.to_ascii_lowercase().as_str()));
-    let (value, kind, note, date) = (column(&VALUES), column(&KINDS), column(&NOTES), column(&DATES));
-    let mut others = 0_u64;
-    for record in reader.records() {
-        let record = record.map_err(|error| wrong(&error))?;
-        let field = |column: Option<usize>| column.and_then(|column| record.get(column)).unwrap_or_default();
-        let word = field(kind).to_ascii_lowercase();
-        if !word.is_empty() && !KNOWN.iter().any(|known| word.contains(known)) {
-            others += 1;
-            continue;
+fn csv(
+    into: &mut Loader,
+    file: &str,
+    list: u16,
+    (text, rows): (&str, usize),
+    (columns, day): (&Columns, Option<u16>),
+) -> Result<(), ListError> {
+    let wrong = |line: u64, what: &str| ListError { file: file.to_owned(), line, what: what.to_owned() };
+    let body = text.get(rows..).unwrap_or_default();
+    let before = text.get(..rows).unwrap_or_default().bytes().filter(|byte| *byte == b'\n').count() as u64;
+    let mut reader = csv::ReaderBuilder::new()
+        .comment(Some(b'#'))
+        .flexible(true)
+        .has_headers(false)
+        .delimiter(columns.delimiter)
+        .trim(csv::Trim::All)
+        .from_reader(body.as_bytes());
+    let mut record = csv::StringRecord::new();
+    let (mut others, mut last) = (0_u64, (0, 0));
+    loop {
+        let more = reader.read_record(&mut record);
+        if !more.map_err(|error| wrong(before + error.position().map_or(1, csv::Position::line), "no CSV"))? {
+            break;
         }
-        let number = record.position().map_or(1, csv::Position::line);
-        let line = Line { number, value: field(value), note: field(note), day: entry::day(field(date)).or(day) };
-        if !line.value.is_empty() {
-            into.value(file, list, &line)?;
+        let (line, byte) = record.position().map_or((1, 0), |position| (position.line(), position.byte()));
+        let number = before + line;
+        last = (number, byte);
+        let field = |column: usize| record.get(column).unwrap_or_default().trim_matches(['"', ' ']);
+        let note = columns.note.map_or("", field);
+        let day = columns.date.and_then(|column| entry::day(field(column))).or(day);
+        let until = columns.until.and_then(|column| entry::day(field(column)));
+        let confidence = columns.confidence.and_then(|column| field(column).parse().ok()).filter(|sure| *sure <= 100);
+        let mut any = false;
+        for value in columns.values.iter().map(|column| field(*column)) {
+            // `domain|ip`, `filename|sha256`: a value for each kind.
+            let kinds = columns.kind.map(field).unwrap_or_default();
+            let kinds = kinds.split('|').map(Some).chain(std::iter::repeat(None));
+            for (value, kind) in value.split('|').zip(kinds) {
+                if !value.trim().is_empty() && kind.is_none_or(|kind| kind.is_empty() || is_known(kind)) {
+                    into.value(file, list, &Line { number, value, note, day, until, confidence })?;
+                    any = true;
+                }
+            }
         }
+        others += u64::from(!any);
     }
-    if others > 0 {
-        into.warn(file, 1, &format!("{others} rows of other kinds were left out"));
+    // A quote that is not closed hides all rows that follow it.
+    let tail = usize::try_from(last.1).ok().and_then(|byte| body.get(byte..)).unwrap_or_default();
+    if tail.trim_end().contains('\n') && tail.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+        return Err(wrong(last.0, "a quote is not closed"));
     }
+    into.left_out(file, others, "rows of other kinds");
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What a value of a list is: it says so itself.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,34 +31,98 @@ pub enum Refusal {
     TooBroad,
 }
 
-/// Reads a value. Brackets that keep people from clicking (`1[.]2`, `hxxp`) are taken out.
+/// Networks of which nobody outside has an address (RFC 6890). Those of documentation are not among them: exercises use them.
+const RESERVED_V4: [Ipv4Net; 9] = [
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 0, 0, 0], 24),
+    v4([192, 168, 0, 0], 16),
+    // Multicast, class E, broadcast.
+    v4([224, 0, 0, 0], 3),
+];
+const RESERVED_V6: [Ipv6Net; 4] = [v6(0, 96), v6(0xfc00, 7), v6(0xfe80, 10), v6(0xff00, 8)];
+
+const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(first: u16, prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), prefix)
+}
+
+/// Digits without a dot from which on a value is a sum, whole or cut.
+const SUM_LIKE: usize = 24;
+
+/// Reads a value. What keeps people from clicking (`1[.]2`, `hxxp`) is taken out; of a URL, and of `host:port`, the host counts.
 pub fn read(text: &str) -> Result<Value, Refusal> {
-    let text = text.trim().replace("[.]", ".").replace("(.)", ".").replace("[:]", ":").replace("[://]", "://");
-    let lower = text.to_ascii_lowercase();
-    if let Some((_, rest)) = lower.split_once("://") {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let host = match host.strip_prefix('[') {
-            Some(rest) => rest.split(']').next().unwrap_or_default(),
-            None => host.rsplit_once(':').map_or(host, |(host, _)| host),
-        };
-        return read(host);
+    let lower = refanged(text.trim()).to_ascii_lowercase();
+    let host = match lower.split_once("://") {
+        Some((_, rest)) => {
+            let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+            authority.rsplit('@').next().unwrap_or_default()
+        }
+        None => &lower,
+    };
+    if let Some(address) = address(host) {
+        let address = address.to_canonical();
+        return if is_reserved(address.into()) { Err(Refusal::TooBroad) } else { Ok(Value::Address(address)) };
     }
-    if let Ok(address) = lower.parse::<IpAddr>() {
-        return if is_reserved(address) { Err(Refusal::TooBroad) } else { Ok(Value::Address(address)) };
-    }
-    if lower.contains('/') {
-        let network = lower.parse::<IpNet>().map_err(|_| Refusal::Unknown)?.trunc();
+    if host.contains('/') {
+        let network = host.parse::<IpNet>().map_err(|_| Refusal::Unknown)?.trunc();
         let least = if matches!(network, IpNet::V4(_)) { 8 } else { 16 };
-        let broad = network.prefix_len() < least || is_reserved(network.network()) || is_reserved(network.broadcast());
-        return if broad { Err(Refusal::TooBroad) } else { Ok(Value::Network(network)) };
+        if network.prefix_len() < least || is_reserved(network) {
+            return Err(Refusal::TooBroad);
+        }
+        let is_one = network.prefix_len() == network.max_prefix_len();
+        return Ok(if is_one { Value::Address(network.addr()) } else { Value::Network(network) });
     }
-    if lower.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && let Some(sum) = sum(lower.as_bytes())
-    {
-        return Ok(sum);
+    if host.len() == lower.len() && host.len() >= SUM_LIKE && host.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return sum(host.as_bytes()).ok_or(Refusal::Unknown);
     }
-    name(&lower)
+    name(without_port(host))
+}
+
+/// Writes dots, colons and the like as they are.
+fn refanged(text: &str) -> Cow<'_, str> {
+    const MARKS: [(&str, &str); 13] = [
+        ("[.]", "."),
+        ("(.)", "."),
+        ("{.}", "."),
+        ("[.", "."),
+        (".]", "."),
+        ("\\.", "."),
+        ("[dot]", "."),
+        ("(dot)", "."),
+        ("{dot}", "."),
+        ("[://]", "://"),
+        ("[:]", ":"),
+        ("(:)", ":"),
+        ("[/]", "/"),
+    ];
+    if !text.contains(['[', '(', '{', '\\']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(MARKS.iter().fold(text.to_owned(), |text, (mark, plain)| text.replace(mark, plain)))
+}
+
+/// An address, with or without a port, in brackets where it is one of six.
+fn address(host: &str) -> Option<IpAddr> {
+    if let Some((inside, after)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return inside.parse().ok().map(IpAddr::V6).filter(|_| after.is_empty() || after.strip_prefix(':').is_some_and(is_port));
+    }
+    host.parse().ok().or_else(|| without_port(host).parse().ok().map(IpAddr::V4))
+}
+
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(host, _)| host)
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && (text.is_empty() || text.parse::<u16>().is_ok())
 }
 
 fn sum(digits: &[u8]) -> Option<Value> {
@@ -98,22 +163,85 @@ fn name(text: &str) -> Result<Value, Refusal> {
     Ok(Value::Name(name.to_owned(), below.is_some()))
 }
 
-/// Addresses that nobody outside has (RFC 6890).
-fn is_reserved(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [first, second, ..] = v4.octets();
-            v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_unspecified()
-                || first >= 224
-                || first == 0
-                || (first == 100 && (64..128).contains(&second))
+/// Whether any of a network's addresses is one that nobody outside has.
+fn is_reserved(network: IpNet) -> bool {
+    match network {
+        IpNet::V4(network) => RESERVED_V4.iter().any(|known| known.contains(&network) || network.contains(known)),
+        IpNet::V6(network) => RESERVED_V6.iter().any(|known| known.contains(&network) || network.contains(known)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        match read(text) {
+            Ok(Value::Address(address)) => address.to_string(),
+            Ok(Value::Network(network)) => network.to_string(),
+            Ok(Value::Name(name, below)) => format!("{}{name}", if below { "*." } else { "" }),
+            Ok(Value::Md5(_)) => "md5".to_owned(),
+            Ok(Value::Sha1(_)) => "sha1".to_owned(),
+            Ok(Value::Sha256(_)) => "sha256".to_owned(),
+            Err(refusal) => format!("{refusal:?}"),
         }
-        IpAddr::V6(v6) => {
-            let [first, ..] = v6.segments();
-            v6.is_loopback() || v6.is_unspecified() || v6.is_multicast() || first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfe80
+    }
+
+    #[test]
+    fn values_as_feeds_write_them() {
+        for (text, expected) in [
+            ("198.51.100.7", "198.51.100.7"),
+            ("198[.]51[.]100[.]7", "198.51.100.7"),
+            ("198.51.100[.7", "198.51.100.7"),
+            ("198.51.100.7:8443", "198.51.100.7"),
+            ("198.51.100.7/32", "198.51.100.7"),
+            ("198.51.100.9/24", "198.51.100.0/24"),
+            ("::ffff:198.51.100.7", "198.51.100.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]:443", "2001:db8::7"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("hxxps://[2001:db8::7]:443/a", "2001:db8::7"),
+            ("hxxp[://]evil[.]example/a?b=c://d", "evil.example"),
+            ("hxxp[:]//evil(dot)example:8080", "evil.example"),
+            ("http://user:pass@evil.example\\@other.example/", "evil.example"),
+            ("tcp://198.51.100.7:443", "198.51.100.7"),
+            ("Evil.EXAMPLE.:443", "evil.example"),
+            ("*.evil.example", "*.evil.example"),
+            (".evil.example.", "*.evil.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+            ("b\u{fc}cher.example", "b\u{fc}cher.example"),
+            ("D41D8CD98F00B204E9800998ECF8427E", "md5"),
+            ("da39a3ee5e6b4b0d3255bfef95601890afd80709", "sha1"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_none() {
+        for (text, expected) in [
+            ("", "Unknown"),
+            ("300.1.1.1", "Unknown"),
+            ("198.51.100.7:99999", "Unknown"),
+            ("198.51.100.0/33", "Unknown"),
+            ("a@evil.example", "Unknown"),
+            ("evil example", "Unknown"),
+            ("a..example", "Unknown"),
+            ("*.com", "TooBroad"),
+            ("localhost", "TooBroad"),
+            ("d41d8cd98f00b204e9800998ecf8427", "Unknown"),
+            ("d41d8cd98f00b204e9800998ecf8427ed41d8cd98f00b204e9800998ecf8427e00", "Unknown"),
+            ("http://", "Unknown"),
+            // Networks with a private one in their middle.
+            ("172.0.0.0/8", "TooBroad"),
+            ("192.0.0.0/8", "TooBroad"),
+            ("100.0.0.0/8", "TooBroad"),
+            ("::/16", "TooBroad"),
+            ("::ffff:10.0.0.1", "TooBroad"),
+            ("255.255.255.255", "TooBroad"),
+            ("http://192.168.1.1/a", "TooBroad"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
         }
     }
 }
