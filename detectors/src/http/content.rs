@@ -80,7 +80,12 @@ impl Detector for Bodies {
         }
         // Of a file that is put together from ranges no part was told.
         out.covered.push((PROGRAM_RULE, file.direction));
-        if file.bytes.is_empty() || !may_be_script(file) || !may_be_code(file.bytes) || self.told >= MAX_TOLD {
+        if file.bytes.is_empty() || !may_be_script(file) || !may_be_code(file.bytes) {
+            return;
+        }
+        if self.told >= MAX_TOLD {
+            // Counted, as any content that is not unfolded to its end.
+            out.content_cut += 1;
             return;
         }
         let carrier = Carrier { name: "http", kind: Kind::Unknown, direction: file.direction, tx_id: file.tx_id };

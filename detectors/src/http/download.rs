@@ -60,7 +60,7 @@ fn is_outside(context: &Context<'_>, request: &http::Request) -> bool {
     if !context.config.is_home(context.server.addr) {
         return true;
     }
-    if !request.target.contains("://") {
+    if http::authority(&request.target).is_none() {
         return false;
     }
     let host = request.host.as_deref().unwrap_or_default().trim_end_matches('.');

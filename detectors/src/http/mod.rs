@@ -5,6 +5,8 @@ pub mod download;
 #[cfg(test)]
 mod tests;
 
+use backstop_protocols::http;
+
 use crate::Outcome;
 
 /// What a status says.
@@ -22,6 +24,9 @@ const PROGRAM_RULE: u64 = 9_411_030;
 
 /// The path of a target, without its query.
 pub(crate) fn path(target: &str) -> &str {
-    let target = target.split_once("://").map_or(target, |(_, rest)| rest.find('/').map_or("/", |at| rest.split_at(at).1));
+    let target = match (http::authority(target), target.split_once("://")) {
+        (Some(_), Some((_, rest))) => rest.find('/').map_or("/", |at| rest.split_at(at).1),
+        _ => target,
+    };
     target.split(['?', '#']).next().unwrap_or(target)
 }

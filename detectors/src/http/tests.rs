@@ -97,6 +97,8 @@ fn hosts_inside_and_trusted_ones_are_silent_and_a_refusal_is_an_attempt() {
     assert!(update.is_empty());
     assert_eq!(sids(&fetch(&mut outside(), "windowsupdate.com.example", "/update.exe", "", 200, &program())), [9_404_007]);
     assert_eq!(fetch(&mut outside(), "h", "/a.ps1", "", 404, b"")[0].outcome, Outcome::Attempt);
+    // An address in a query is what somebody asks about, not where he asks.
+    assert!(fetch(&mut outside(), "h", "/check?of=http://203.0.113.9/a.ps1", "", 200, b"clean").is_empty());
 }
 
 #[test]

@@ -12,7 +12,7 @@ const MAX_VALUE: usize = 2 * 1024;
 pub fn request(head: &Head, method: &str, target: &str) -> Request {
     let host = head.text("host", 512).filter(|host| !host.is_empty());
     // The target in absolute form counts, and Host does not (RFC 9112 §3.2.2).
-    let authority = target.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    let authority = authority(target);
     let connect = (method == "CONNECT").then_some(target);
     let authority = authority.or(connect).map(|authority| authority.rsplit('@').next().unwrap_or(authority).to_owned());
     let (name, port) = authority.or(host).as_deref().map(split_port).unwrap_or_default();
@@ -28,6 +28,16 @@ pub fn request(head: &Head, method: &str, target: &str) -> Request {
         content_type: head.text("content-type", 256),
         body: super::transaction::BodyFacts::default(),
     }
+}
+
+/// The authority of a target in absolute form. An address in the path or query of another is none: what stands before `://` must be
+/// a scheme (RFC 3986 §3.1).
+#[must_use]
+pub fn authority(target: &str) -> Option<&str> {
+    let (scheme, rest) = target.split_once("://")?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme.then(|| rest.split(['/', '?', '#']).next().unwrap_or(rest))
 }
 
 /// What is kept of a response.
@@ -111,4 +121,20 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
         }
     }
     decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::authority;
+
+    #[test]
+    fn an_address_in_a_path_or_query_names_no_host() {
+        assert_eq!(authority("http://h.example:8080/a?b"), Some("h.example:8080"));
+        assert_eq!(authority("HTTPS://h#x"), Some("h"));
+        for target in
+            ["/?u=http://temp.sh/a", "/a://b", "/http://temp.sh/", "?x=http://temp.sh", "*", "h.example:443", "://h/", "1a://h/"]
+        {
+            assert_eq!(authority(target), None, "{target}");
+        }
+    }
 }
