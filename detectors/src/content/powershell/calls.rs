@@ -115,7 +115,7 @@ impl Reader<'_, '_> {
             },
             Value::Bytes(bytes) => match name {
                 "length" | "count" => i64::try_from(bytes.len()).map_or(Value::Unknown, Value::Number),
-                "readtoend" | "tostring" => {
+                "readtoend" | "tostring" if self.budget.take(bytes.len()) => {
                     let encoding = encoding::text(bytes).map_or(Encoding::Utf8, |(_, encoding)| encoding);
                     let bytes = bytes.clone();
                     self.decoded(&bytes, encoding)
@@ -195,6 +195,7 @@ impl Reader<'_, '_> {
             let close = self.closes(next, end);
             if let (Some(token), true) = (self.at(next + 1).filter(|token| token.kind == Kind::Variable), next + 2 == close) {
                 if let Some(Value::List(list)) = self.state.variables.get_mut(&token.text.to_ascii_lowercase()).map(Rc::make_mut)
+                    && self.budget.take(list.len() / 4)
                 {
                     list.reverse();
                     self.state.used("reverse");

@@ -32,6 +32,9 @@ fn strength(token: &token::Token<'_>) -> Option<u8> {
     }
 }
 
+/// Bytes of a member's name that stands in a variable.
+const MAX_MEMBER: usize = 4 * 1024;
+
 impl Reader<'_, '_> {
     /// An expression up to where it ends.
     pub fn expression(&mut self, from: usize, end: usize) -> (Value, usize) {
@@ -218,6 +221,10 @@ impl Reader<'_, '_> {
 
     /// What a cast or a sign in front makes of a value.
     fn cast(&mut self, name: &str, value: Value) -> Value {
+        // A row of casts walks the value once each.
+        if !self.budget.take(value.size() / 8) {
+            return Value::Unknown;
+        }
         let made = match (name, &value) {
             (",", _) => Value::List(vec![value]),
             ("-", _) => value.number().and_then(i64::checked_neg).map_or(Value::Unknown, Value::Number),
@@ -353,6 +360,9 @@ impl Reader<'_, '_> {
 
     /// One member or index.
     fn ask(&mut self, value: &Value, at: usize, end: usize) -> (Value, usize) {
+        // A member of a list asks all elements where they came from.
+        let cost = if let Value::List(list) = value { list.len() / 16 } else { 0 };
+        let value = if self.budget.take(cost) { value } else { &Value::Unknown };
         if self.kind(at) == Some(Kind::Open('[')) {
             let close = self.closes(at, end);
             let index = self.inside(at + 1, close);
@@ -372,8 +382,9 @@ impl Reader<'_, '_> {
                 (value.text().unwrap_or_default().to_ascii_lowercase(), close + 1)
             }
             Some((Kind::Variable, name)) => {
-                let name =
-                    self.state.variables.get(&name.to_ascii_lowercase()).and_then(|value| value.text()).unwrap_or_default();
+                let value = self.state.variables.get(&name.to_ascii_lowercase());
+                // No member has a long name.
+                let name = value.filter(|value| value.size() <= MAX_MEMBER).and_then(|value| value.text()).unwrap_or_default();
                 (name.to_ascii_lowercase(), at + 1)
             }
             _ => (String::new(), at + 1),
@@ -402,9 +413,14 @@ impl Reader<'_, '_> {
                 // A place outside of a text is nothing.
                 .filter(|one| one.is_some() || many.len() == 1)
                 .collect(),
-            Value::List(list) => {
-                many.iter().map(|one| one.number().and_then(|number| list.get(place(number, list.len())?)).cloned()).collect()
-            }
+            Value::List(list) => many
+                .iter()
+                .map(|one| {
+                    let element = one.number().and_then(|number| list.get(place(number, list.len())?))?;
+                    // A copy of what may be long.
+                    self.budget.take(element.size()).then(|| element.clone())
+                })
+                .collect(),
             Value::Bytes(bytes) => many
                 .iter()
                 .map(|one| {

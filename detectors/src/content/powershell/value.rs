@@ -154,6 +154,12 @@ pub fn character(code: i64) -> Option<Value> {
 /// `a + b`.
 #[must_use]
 pub fn add(left: Value, right: Value, budget: &mut Budget) -> Value {
+    // Where a list came from is asked of each of its elements: growing one by one must not cost its square.
+    if let Value::List(list) = &left
+        && !budget.take(list.len() / 64)
+    {
+        return Value::Unknown;
+    }
     if left.download().is_some() || left.is_decoded() {
         return left.trace();
     }
