@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::finding::{Beat, Role, Stage, Threshold};
 use crate::mitre::T1071;
 use crate::veeam::evidence::plain;
-use crate::{Confidence, Context, Detector, Finding, Findings, Meta};
+use crate::{Confidence, Context, Finding, Meta};
 
 /// What is fixed about it.
 pub static META: Meta = Meta {
@@ -58,18 +58,6 @@ impl Default for BeaconConfig {
             allowed: Vec::new(),
         }
     }
-}
-
-/// The detector on the list stands for the id: the pipeline tells of sessions.
-#[must_use]
-pub fn detector() -> Box<dyn Detector> {
-    Box::new(Told)
-}
-
-struct Told;
-
-impl Detector for Told {
-    fn on_transaction(&mut self, _: &Context<'_>, _: &backstop_protocols::Transaction<'_>, _: &mut Findings) {}
 }
 
 /// A TCP session that is over: what the correlator is to count, if it is one that could be a beat.

@@ -9,9 +9,10 @@ use crate::veeam::{
     command, credential_dump, credential_lookup, credentials_returned, encrypted_dump, malformed, outside, sql, tls_stack,
     unlisted,
 };
-use crate::{Detector, Meta};
+use crate::{Context, Detector, Findings, Meta};
 use crate::{beacon, indicators, names, powershell};
 use backstop_protocols::AppProto::{self, Dns, Http, Nmf, Pgsql, Smb, Tds, Tls, Veeam};
+use backstop_protocols::Transaction;
 
 /// A registered detector.
 pub struct Registered {
@@ -21,6 +22,15 @@ pub struct Registered {
     pub metas: &'static [&'static Meta],
     /// One for a new flow.
     pub new: fn() -> Box<dyn Detector>,
+}
+
+/// Stands for ids of which others tell: the carriers of content, and the pipeline for whole flows. No flow ever has one.
+fn elsewhere() -> Box<dyn Detector> {
+    struct Elsewhere;
+    impl Detector for Elsewhere {
+        fn on_transaction(&mut self, _: &Context<'_>, _: &Transaction<'_>, _: &mut Findings) {}
+    }
+    Box::new(Elsewhere)
 }
 
 /// Every detector, in the order in which they are asked.
@@ -47,11 +57,11 @@ pub static REGISTRY: &[Registered] = &[
     Registered { of: &[Http], metas: &[], new: http_content::detector },
     Registered { of: &[Dns, Tls, Http], metas: names::METAS, new: names::detector },
     // The pipeline tells of sessions, and asks about addresses once a flow.
-    Registered { of: &[], metas: &[&beacon::META], new: beacon::detector },
-    Registered { of: &[], metas: &[&indicators::ADDRESS], new: powershell::detector },
+    Registered { of: &[], metas: &[&beacon::META], new: elsewhere },
+    Registered { of: &[], metas: &[&indicators::ADDRESS], new: elsewhere },
     Registered { of: &[Http, Smb, Tds, Pgsql, Veeam, Nmf], metas: &[&indicators::FILE], new: indicators::files },
     // What content is found to be, whatever carried it: the carriers ask.
-    Registered { of: &[], metas: powershell::METAS, new: powershell::detector },
+    Registered { of: &[], metas: powershell::METAS, new: elsewhere },
     // The template. In tests only: it passes every check of this list, and no sensor in the field ever runs it.
     #[cfg(test)]
     Registered { of: &[AppProto::Echo], metas: &[&example::META], new: example::detector },

@@ -299,12 +299,12 @@ mod tests {
     fn a_million_pieces_backwards_take_a_moment() {
         let mut assembly = Assembly::new(ALL, 1 << 20);
         let began = std::time::Instant::now();
-        for offset in (0..200_000_u64).rev() {
+        for offset in (0..1_000_000_u64).rev() {
             assembly.add(offset, b"x", usize::MAX);
         }
         let file = assembly.finish(None);
-        assert_eq!(file.hashes, sums(&vec![b'x'; 200_000]));
-        assert!(began.elapsed().as_secs() < 20);
+        assert_eq!(file.hashes, sums(&vec![b'x'; 1_000_000]));
+        assert!(began.elapsed().as_secs() < 60);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use backstop_detectors::FileFacts;
 use backstop_detectors::content::magic;
 use backstop_protocols::{AppProto, FilePart, FileState};
-use backstop_types::Direction;
+use backstop_types::{Direction, Fields, Value};
 
 use super::assembly::{Assembled, Assembly};
 use super::{FileCounters, FileSettings, Kept, Store};
@@ -65,6 +65,11 @@ impl Finished {
     /// Whether its beginning, which is all that is kept of it, was scanned before.
     pub const fn was_scanned(&self) -> bool {
         self.in_windows
+    }
+
+    /// Whether an object of Suricata's `smb` is about this file.
+    pub fn is_named_in(&self, object: &Fields) -> bool {
+        matches!((object.get("filename"), &self.name), (Some(Value::Text(named)), Some(name)) if named == name)
     }
 
     /// What was seen behind holes.

@@ -17,14 +17,25 @@ use crate::files::{Added, Finished, RangeKey, Which};
 
 /// Files and findings of a flow that wait for the response of their exchange.
 const MAX_WAITING: usize = 64;
-/// Bytes up to which the parser of SMB offers a file to the content rules at once.
+/// Bytes up to which the parser of SMB offers a file to the content rules at once. Longer ones are looked at once more when they are
+/// whole: rules about a file (its size, its headers) need all of it, and rules about text what stood there before it was written
+/// over.
 const SMB_WINDOW: usize = 128 * 1024;
+
+/// A finding that waits.
+struct Held {
+    finding: Finding,
+    /// The packet that it is about.
+    about: Cause,
+    /// It was found in what was encrypted on the wire.
+    inside: bool,
+}
 
 /// What waits for the end of the exchange that it belongs to.
 #[derive(Default)]
 pub struct Waiting {
     files: Vec<Finished>,
-    findings: Vec<(Finding, Cause)>,
+    findings: Vec<Held>,
     /// The range that the exchange brought.
     range: Option<Box<RangePiece>>,
 }
@@ -113,7 +124,8 @@ impl Handler<'_> {
                 self.tell_file(flow, state, cause, &oldest, None);
             }
         } else {
-            let object = state.moved_object();
+            // Of a file that gives way, or is open at the end, another one moved last.
+            let object = state.moved_object().filter(|object| finished.is_named_in(object));
             self.tell_file(flow, state, cause, &finished, object.as_ref());
         }
     }
@@ -134,7 +146,8 @@ impl Handler<'_> {
             return;
         }
         let waiting = state.waiting.get_or_insert_default();
-        waiting.findings.extend(self.findings.findings.drain(..).map(|finding| (finding, *cause)));
+        let (about, inside) = (*cause, state.was_inside);
+        waiting.findings.extend(self.findings.findings.drain(..).map(|finding| Held { finding, about, inside }));
     }
 
     /// A range of a file came: it goes with what its exchange raises to where all connections are seen.
@@ -183,7 +196,7 @@ impl Handler<'_> {
     ) {
         let Some(mut waiting) = state.waiting.take() else { return };
         let object = object();
-        let (findings, others) = waiting.findings.into_iter().partition(|(finding, _)| finding.tx_id == tx_id);
+        let (findings, others) = waiting.findings.into_iter().partition(|held| held.finding.tx_id == tx_id);
         waiting.findings = others;
         let (files, others) = waiting.files.into_iter().partition(|file| file.tx_id == tx_id);
         waiting.files = others;
@@ -204,15 +217,17 @@ impl Handler<'_> {
         flow: &FlowView,
         state: &mut FlowState,
         cause: &Cause,
-        (findings, files): (Vec<(Finding, Cause)>, Vec<Finished>),
+        (findings, files): (Vec<Held>, Vec<Finished>),
         object: Option<&Fields>,
     ) {
-        for (mut finding, about) in findings {
+        for Held { mut finding, about, inside } in findings {
             if let Some(object) = object {
                 finding.context.set("http", object.clone());
             }
             self.findings.findings.push(finding);
+            let now = std::mem::replace(&mut state.was_inside, inside);
             self.take_findings(flow, state, cause, &about);
+            state.was_inside = now;
         }
         for file in files {
             self.tell_file(flow, state, cause, &file, object);
@@ -223,7 +238,7 @@ impl Handler<'_> {
     pub(super) fn release_overdue(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) -> bool {
         let Some(mut waiting) = state.waiting.take() else { return false };
         let hold = self.settings.detect.hold;
-        let (overdue, others) = waiting.findings.into_iter().partition(|(_, about)| cause.time.since(about.time) >= hold);
+        let (overdue, others) = waiting.findings.into_iter().partition(|held| cause.time.since(held.about.time) >= hold);
         waiting.findings = others;
         let again = waiting.has_findings();
         if again || !waiting.files.is_empty() {

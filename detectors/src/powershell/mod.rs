@@ -1,7 +1,6 @@
 //! Detections on PowerShell and commands (section 3 of the catalogue), on what `content` unfolded, whatever carried it.
 //!
-//! Carriers call [`crate::content::inspect`]; nothing here knows one. The detector on the list stands for the ids only: content
-//! has no transaction of its own.
+//! Carriers call [`crate::content::inspect`]; nothing here knows one.
 
 mod conditions;
 mod metas;
@@ -10,7 +9,7 @@ mod tests;
 
 pub use conditions::{NAMES, Told, conditions, loader_named};
 
-use crate::{Context, Detector, Findings, Meta};
+use crate::Meta;
 
 /// What content can be found to be.
 pub static METAS: &[&Meta] = &[
@@ -37,16 +36,4 @@ pub const fn rules(sid: u64) -> &'static [u64] {
         9_403_007 => &[9_411_027],
         _ => &[],
     }
-}
-
-/// A detector that never speaks: see above.
-#[must_use]
-pub fn detector() -> Box<dyn Detector> {
-    Box::new(Carried)
-}
-
-struct Carried;
-
-impl Detector for Carried {
-    fn on_transaction(&mut self, _: &Context<'_>, _: &backstop_protocols::Transaction<'_>, _: &mut Findings) {}
 }
