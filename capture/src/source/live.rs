@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use backstop_types::PacketTime;
 use pcap::{Active, Capture, Device};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bpf::with_vlan;
 use super::{Fill, Progress, Source, SourceError, SourceStats};
@@ -32,6 +33,10 @@ impl Default for LiveConfig {
 
 /// How long libpcap may hold frames back, milliseconds: it goes straight into the latency of an alert.
 const TIMEOUT_MS: i32 = 10;
+
+/// How long an idle wire is waited for. Not left to libpcap: with TPACKET_V3 it waits for a block with frames in it, and on a silent
+/// wire neither time passes nor does a signal end the wait.
+const IDLE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 
 /// How long the first frame of a batch waits for the last one.
 const MAX_WAIT: Duration = Duration::from_millis(10);
@@ -70,6 +75,7 @@ impl Live {
             .promisc(config.promiscuous)
             .timeout(TIMEOUT_MS)
             .open()
+            .and_then(Capture::setnonblock)
             .map_err(failed)?;
         if let Some(expression) = &config.filter {
             let tried = with_vlan(expression).iter().any(|form| capture.filter(form, true).is_ok());
@@ -90,6 +96,12 @@ impl Live {
         })
     }
 
+    /// Waits for frames; false where none came, or a signal did.
+    fn wait(&self) -> bool {
+        let mut of = [PollFd::new(&self.capture, PollFlags::IN)];
+        poll(&mut of, Some(&IDLE)).is_ok_and(|ready| ready > 0)
+    }
+
     /// Reads the kernel's counters. Often enough that 32 bits cannot wrap twice in between.
     fn update_stats(&mut self) {
         let Ok(now) = self.capture.stats() else { return };
@@ -104,6 +116,7 @@ impl Live {
 impl Source for Live {
     fn fill(&mut self, batch: &mut Batch) -> Result<Fill, SourceError> {
         let mut quiet = false;
+        let mut waited = false;
         while !batch.is_full() {
             match self.capture.next_packet() {
                 Ok(packet) => {
@@ -128,8 +141,11 @@ impl Source for Live {
                     }
                 }
                 Err(pcap::Error::TimeoutExpired) => {
-                    quiet = true;
-                    break;
+                    quiet = waited || !batch.frames.is_empty() || !self.wait();
+                    if quiet {
+                        break;
+                    }
+                    waited = true;
                 }
                 Err(error) => {
                     self.stats.errors += 1;
