@@ -7,6 +7,8 @@
 //! call  = 1*request / 1*response    fragments of one call id
 //! ```
 
+pub mod calls;
+pub mod ndr;
 mod pdu;
 mod reader;
 #[cfg(test)]

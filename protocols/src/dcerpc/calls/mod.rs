@@ -1,0 +1,188 @@
+//! What calls say: the arguments of the operations by which commands are run, tasks and services made, registries changed and
+//! objects activated on other machines, and the handles and endpoints in their answers.
+//!
+//! ```text
+//! stub = *argument                  in the order of the interface's IDL; [in] in requests, [out] and the return code in responses
+//! ```
+
+mod names;
+mod svcctl;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::borrow::Cow;
+
+use backstop_types::{Fields, Value};
+pub use names::{interface_name, operation_name};
+pub use svcctl::{Change, Create, FailureActions, Service};
+pub use text::Text;
+
+pub use super::ndr::Handle;
+use super::ndr::Ndr;
+
+/// How arguments are marshalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marshalling {
+    /// Numbers are little-endian.
+    pub little: bool,
+    /// By NDR64 ([MS-RPCE] 2.2.5) instead of NDR.
+    pub ndr64: bool,
+}
+
+/// The arguments of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What it asks for.
+    pub what: Asked,
+    /// Arguments are missing: the stub ends before them, or they are not readable.
+    pub truncated: bool,
+}
+
+/// What a call asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Of the service control manager.
+    Service(Service),
+}
+
+/// A text of a call that is run, or that says what is: for those who look at contents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executed<'a> {
+    /// What it is: `service_binary`, `task_action`, …
+    pub what: &'static str,
+    /// The text.
+    pub text: Cow<'a, str>,
+}
+
+impl Call {
+    /// The texts that contents are looked at of.
+    #[must_use]
+    pub fn texts(&self) -> Vec<Executed<'_>> {
+        match &self.what {
+            Asked::Service(service) => service.texts(),
+        }
+    }
+
+    /// For evidence.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = match &self.what {
+            Asked::Service(service) => service.fields(),
+        };
+        if self.truncated {
+            fields.set("truncated", true);
+        }
+        fields
+    }
+
+    /// The context handle that the call is for: of a service, a key, or what holds them.
+    #[must_use]
+    pub fn handle(&self) -> Option<Handle> {
+        match &self.what {
+            Asked::Service(service) => service.handle(),
+        }
+    }
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// What the operation returns: 0 where it worked.
+    pub code: Option<u32>,
+    /// The context handle it hands out.
+    pub handle: Option<Handle>,
+    /// The endpoints it hands out.
+    pub endpoints: Vec<Endpoint>,
+}
+
+impl Reply {
+    /// For evidence.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        fields.set_some("code", self.code);
+        if !self.endpoints.is_empty() {
+            fields.set("endpoints", self.endpoints.iter().map(|one| Value::from(one.fields())).collect::<Vec<_>>());
+        }
+        fields
+    }
+}
+
+/// Where an interface or an object is served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The interface, where one is named, and its version.
+    pub interface: Option<(u128, u16)>,
+    /// `ncacn_ip_tcp`, `ncacn_np`, …; empty where it is none of those known.
+    pub protocol: &'static str,
+    /// The machine, as it is written.
+    pub host: Option<String>,
+    /// The port.
+    pub port: Option<u16>,
+    /// The pipe.
+    pub pipe: Option<String>,
+}
+
+impl Endpoint {
+    /// For evidence.
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        if let Some((interface, version)) = self.interface {
+            fields.set("uuid", uuid_text(interface));
+            fields.set_some("interface", interface_name(interface));
+            fields.set("version", version);
+        }
+        if !self.protocol.is_empty() {
+            fields.set("protocol", self.protocol);
+        }
+        fields.set_some("host", self.host.clone());
+        fields.set_some("port", self.port);
+        fields.set_some("pipe", self.pipe.clone());
+        fields
+    }
+}
+
+/// A UUID as text.
+#[must_use]
+pub fn uuid_text(uuid: u128) -> String {
+    let hex = format!("{uuid:032x}");
+    let part = |from: usize, to: usize| hex.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+/// The decoded arguments of a call this reader knows. `None`: it is no such call, or nothing of it can be read.
+#[must_use]
+pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Option<Call> {
+    let mut ndr = Ndr::new(stub, how);
+    let what = match interface {
+        names::SVCCTL => Asked::Service(svcctl::request(opnum, &mut ndr)?),
+        _ => return None,
+    };
+    Some(Call { what, truncated: ndr.is_cut() })
+}
+
+/// What the answer of a call says. `None`: of an interface this reader does not know, or too short to say anything.
+#[must_use]
+pub fn response(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Option<Reply> {
+    interface_name(interface)?;
+    let mut ndr = Ndr::new(stub, how);
+    let code = returned(stub, how);
+    let mut reply = Reply { code, ..Reply::default() };
+    if interface == names::SVCCTL {
+        reply.handle = svcctl::handed_out(opnum, &mut ndr);
+    }
+    code.map(|_| reply)
+}
+
+/// The return code: the last parameter of all operations of these interfaces, a number of 32 bits (C706 14.2.14).
+fn returned(stub: &[u8], how: Marshalling) -> Option<u32> {
+    let mut ndr = Ndr::new(stub.get(stub.len().checked_sub(4)?..)?, how);
+    if stub.len().is_multiple_of(4) { ndr.u32() } else { None }
+}
+
+/// A context handle as text, for evidence; its attributes are always 0.
+fn handle_text(handle: &Handle) -> String {
+    data_encoding::HEXLOWER.encode(handle.get(4..).unwrap_or_default())
+}
