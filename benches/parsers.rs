@@ -178,5 +178,30 @@ fn smb(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, conversations, binary_xml, rows, smb);
+/// Calls of DCE/RPC in fragments of 4,280 bytes, sixteen on their way at once.
+fn dcerpc(criterion: &mut Criterion) {
+    const FRAGMENTS: usize = 4_096;
+    let mut group = criterion.benchmark_group("dcerpc");
+    group.sample_size(10);
+    let Some((_, bind)) = fixture::all("rpc_service").into_iter().next() else { return };
+    let mut script: testing::Script = bind.into_iter().take(2).collect();
+    for number in 0..FRAGMENTS {
+        let flags = match number / 16 % 4 {
+            0 => 1,
+            3 => 2,
+            _ => 0,
+        };
+        let mut pdu = vec![5, 0, 0, flags, 0x10, 0, 0, 0, 0xb8, 0x10, 0, 0, (number % 16) as u8, 0, 0, 0];
+        pdu.extend([0, 0, 0, 0, 0, 0, 12, 0]);
+        pdu.resize(4_280, b'x');
+        script.push((Direction::ToServer, pdu));
+    }
+    // Requests, fragments put together; a parser that gave up would be faster still.
+    assert!(run(&script) > FRAGMENTS as u64 * 4_000);
+    group.throughput(Throughput::Bytes(FRAGMENTS as u64 * 4_280));
+    group.bench_function("fragments", |bencher| bencher.iter(|| black_box(run(&script))));
+    group.finish();
+}
+
+criterion_group!(benches, conversations, binary_xml, rows, smb, dcerpc);
 criterion_main!(benches);

@@ -12,6 +12,7 @@
 )]
 
 pub mod content;
+pub mod dcerpc;
 pub mod dns;
 pub mod files;
 pub mod frames;
@@ -51,6 +52,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "tls_sealed", run: tls_sealed::run },
     Target { name: "tls_session", run: tls_session::run },
     Target { name: "smb", run: smb::run },
+    Target { name: "dcerpc", run: dcerpc::run },
     Target { name: "tds", run: tds::run },
     Target { name: "pgsql", run: pgsql::run },
     Target { name: "http", run: http::run },

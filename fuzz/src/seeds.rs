@@ -11,7 +11,7 @@ use backstop_testkit::frame::{Frame, fragments};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{files, frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{dcerpc, files, frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -65,6 +65,9 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
     smb_talks(&mut out)?;
     for (name, script) in fixture::all("smb_") {
         smb_messages(&mut out, &name, &script)?;
+    }
+    for (name, script) in fixture::all("rpc_") {
+        rpc_pdus(&mut out, &name, &script)?;
     }
     http_messages(&mut out)?;
     dns_messages(&mut out)?;
@@ -260,6 +263,20 @@ fn smb_messages(out: &mut Writer, name: &str, script: &Script) -> io::Result<()>
         }
     }
     out.add("smb", name, &seed)
+}
+
+/// The PDUs of a conversation of DCE/RPC, and the same with small caps.
+fn rpc_pdus(out: &mut Writer, name: &str, script: &Script) -> io::Result<()> {
+    for (mode, suffix) in [(0, "whole"), (parser::SMALL, "small")] {
+        let mut seed = vec![mode, 60];
+        for (direction, bytes) in script {
+            if let Some((op, part)) = dcerpc::part(bytes, op(*direction) != 0) {
+                split::push(&mut seed, op, &part);
+            }
+        }
+        out.add("dcerpc", &format!("{name}_{suffix}"), &seed)?;
+    }
+    Ok(())
 }
 
 /// What recorded SMB conversations do not do.

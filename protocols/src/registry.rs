@@ -58,8 +58,6 @@ macro_rules! app_layer {
     };
 }
 
-#[path = "dcerpc/mod.rs"]
-pub mod dcerpc;
 #[path = "nbfse/mod.rs"]
 pub mod nbfse;
 #[path = "nrbf/mod.rs"]
@@ -67,6 +65,8 @@ pub mod nrbf;
 #[path = "soap/mod.rs"]
 pub mod soap;
 
+#[path = "dcerpc/mod.rs"]
+pub mod dcerpc;
 #[path = "dns/mod.rs"]
 pub mod dns;
 #[path = "echo/mod.rs"]
@@ -103,6 +103,8 @@ app_layer! {
     Dns => dns,
     /// SMB: files, pipes and services of Windows hosts.
     Smb => smb,
+    /// DCE/RPC over connections.
+    Dcerpc => dcerpc,
     /// The template (RFC 862).
     Echo => echo,
 }
@@ -114,6 +116,18 @@ impl Transaction<'_> {
         match self {
             Self::Http(tx) => tx.file_part(),
             Self::Smb(tx) => tx.file_part(),
+            _ => None,
+        }
+    }
+}
+
+impl<'a> Transaction<'a> {
+    /// The bind or call of DCE/RPC that it tells, whatever carries it: TCP, a pipe of SMB, HTTP.
+    #[must_use]
+    pub const fn rpc(&self) -> Option<&dcerpc::Transaction<'a>> {
+        match self {
+            Self::Dcerpc(rpc) => Some(rpc),
+            Self::Smb(smb::Transaction::Rpc(call)) => Some(&call.rpc),
             _ => None,
         }
     }

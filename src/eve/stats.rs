@@ -33,8 +33,8 @@ counters! {
         sessions, syn, synack, rst, invalid_checksum, midstream_pickups, overlap, overlap_diff_data, reassembly_gap,
         segment_memcap_drop, stream_depth_reached, ack_unseen_data, urg
     }
-    PerProtocol { http, tls, smb, pgsql, dns_tcp, dns_udp }
-    PerFlow { http, tls, smb, pgsql, dns_tcp, dns_udp, failed_tcp }
+    PerProtocol { http, tls, smb, dcerpc_tcp, pgsql, dns_tcp, dns_udp }
+    PerFlow { http, tls, smb, dcerpc_tcp, pgsql, dns_tcp, dns_udp, failed_tcp }
     Detect { alert, alerts_suppressed }
     Memcap { pressure }
 }
@@ -117,6 +117,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
                 http: app.http_flows,
                 tls: app.tls_flows,
                 smb: app.smb_flows,
+                dcerpc_tcp: app.dcerpc_tcp_flows,
                 pgsql: app.pgsql_flows,
                 dns_tcp: app.dns_tcp_flows,
                 dns_udp: app.dns_udp_flows,
@@ -126,6 +127,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
                 http: app.http_transactions,
                 tls: app.tls_transactions,
                 smb: app.smb_transactions,
+                dcerpc_tcp: app.dcerpc_tcp_transactions,
                 pgsql: app.pgsql_transactions,
                 dns_tcp: app.dns_tcp_transactions,
                 dns_udp: app.dns_udp_transactions,

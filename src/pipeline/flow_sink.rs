@@ -95,6 +95,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_transactions += 1,
                 AppProto::Dns => self.handler.counters.dns_tcp_transactions += 1,
                 AppProto::Smb => self.handler.counters.smb_transactions += 1,
+                AppProto::Dcerpc => self.handler.counters.dcerpc_tcp_transactions += 1,
                 _ => {}
             }
             let opened = self.state.opened_facts(self.state.was_inside);
@@ -218,6 +219,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_flows += 1,
                 AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
                 AppProto::Smb => self.handler.counters.smb_flows += 1,
+                AppProto::Dcerpc => self.handler.counters.dcerpc_tcp_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

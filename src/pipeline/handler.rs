@@ -39,6 +39,8 @@ backstop_capture::counters! {
         dns_tcp_flows,
         /// Flows recognised as SMB.
         smb_flows,
+        /// Flows recognised as DCE/RPC over TCP.
+        dcerpc_tcp_flows,
         /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -57,8 +59,10 @@ backstop_capture::counters! {
         dns_udp_transactions,
         /// DNS messages recorded, over TCP.
         dns_tcp_transactions,
-        /// Requests of SMB recorded, and encrypted sessions.
+        /// Requests of SMB recorded, binds and calls of DCE/RPC in its pipes, and encrypted sessions.
         smb_transactions,
+        /// Binds and calls of DCE/RPC recorded, over TCP and in HTTP.
+        dcerpc_tcp_transactions,
         /// Records whose SQL was cut.
         statements_cut,
         /// Protocol violations and lost syncs.

@@ -1,10 +1,8 @@
 //! 9404011: a host asks a backup server who is connected to it, and what it shares.
 
-use std::collections::VecDeque;
-
 use backstop_protocols::Transaction;
-use backstop_protocols::dcerpc::{self, Kind, Pdu, Reader};
-use backstop_protocols::smb::{Command, Exchange, PipeData, Stage, Transaction as Smb};
+use backstop_protocols::dcerpc::{End, uuid};
+use backstop_protocols::smb::{Command, Exchange, Rpc, Stage, Transaction as Smb};
 use backstop_types::{Fields, PacketTime, Value};
 
 use super::evidence;
@@ -41,15 +39,10 @@ const OPERATIONS: [Operation; 4] = [
     (SRVSVC, 36, "NetrShareEnumSticky", "T1135"),
     (WKSSVC, 2, "NetrWkstaUserEnum", "T1049"),
 ];
-/// Pipes by their names, for binds that were not seen.
+/// Pipes by their interfaces.
 const PIPES: [(&str, u128); 2] = [("srvsvc", SRVSVC), ("wkssvc", WKSSVC)];
 /// ERROR_MORE_DATA: it worked, and there is more.
 const MORE_DATA: u32 = 234;
-
-/// Pipes of a flow that are read, contexts of one, calls that wait.
-const MAX_PIPES: usize = 8;
-const MAX_CONTEXTS: usize = 16;
-const MAX_CALLS: usize = 16;
 
 /// A detector for a new flow.
 #[must_use]
@@ -57,21 +50,8 @@ pub fn detector() -> Box<dyn Detector> {
     Box::new(Enumeration::default())
 }
 
-/// A pipe.
-struct Pipe {
-    number: u64,
-    /// The interface that its name stands for.
-    usual: Option<u128>,
-    up: Reader,
-    down: Reader,
-    contexts: Vec<(u16, u128)>,
-    /// Calls that wait, by their ids: which operation.
-    calls: VecDeque<(u32, usize)>,
-}
-
 #[derive(Default)]
 struct Enumeration {
-    pipes: VecDeque<Pipe>,
     /// Operations that were called, and what came of them.
     called: Vec<(usize, Outcome)>,
     smb: Fields,
@@ -81,31 +61,22 @@ struct Enumeration {
 }
 
 impl Enumeration {
-    fn piece(&mut self, context: &Context<'_>, data: &PipeData<'_>) {
-        let Some(file) = data.file.filter(|_| !self.told) else { return };
-        let at = match self.pipes.iter().position(|pipe| pipe.number == file.number) {
-            Some(at) => at,
-            None => {
-                let name = file.name.trim_start_matches('\\');
-                let usual = PIPES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, interface)| *interface);
-                if self.pipes.len() >= MAX_PIPES {
-                    self.pipes.pop_front();
-                }
-                let (up, down) = (Reader::default(), Reader::default());
-                let pipe = Pipe { number: file.number, usual, up, down, contexts: Vec::new(), calls: VecDeque::new() };
-                self.pipes.push_back(pipe);
-                self.pipes.len() - 1
-            }
+    fn call(&mut self, context: &Context<'_>, rpc: &Rpc<'_>) {
+        let Some(call) = rpc.rpc.call().filter(|_| !self.told) else { return };
+        let known = |(of, opnum, ..): &Operation| call.interface() == Some(*of) && call.opnum == Some(*opnum);
+        let Some(at) = OPERATIONS.iter().position(known) else { return };
+        let outcome = match (rpc.rpc.stage, call.end, call.returned) {
+            (Stage::Answered, Some(End::Response), Some(0 | MORE_DATA)) => Outcome::Success,
+            (Stage::Answered, Some(End::Response), Some(_)) | (_, Some(End::Fault(_)), _) => Outcome::Attempt,
+            _ => Outcome::Unknown,
         };
-        let Some(pipe) = self.pipes.get_mut(at) else { return };
-        let mut reader = std::mem::take(if data.written { &mut pipe.up } else { &mut pipe.down });
-        let called = &mut self.called;
-        let before = called.len();
-        reader.push(data.bytes, &mut |pdu| pipe.pdu(&pdu, called));
-        *(if data.written { &mut pipe.up } else { &mut pipe.down }) = reader;
-        if called.len() > before && self.due.is_none() {
+        match self.called.iter_mut().find(|(known, _)| *known == at) {
+            Some((_, best)) => *best = (*best).max(outcome),
+            None => self.called.push((at, outcome)),
+        }
+        if self.due.is_none() {
             self.due = Some(context.now.plus(context.config.hold));
-            self.tx_id = data.tx_id;
+            self.tx_id = rpc.rpc.tx_id();
         }
     }
 
@@ -115,7 +86,6 @@ impl Enumeration {
             return;
         }
         self.told = true;
-        self.pipes.clear();
         let (client, server) = (context.client.addr, context.server.addr);
         if context.config.is_known_client(client) || client == server || client.is_loopback() {
             return;
@@ -158,60 +128,10 @@ impl Enumeration {
     }
 }
 
-impl Pipe {
-    fn pdu(&mut self, pdu: &Pdu<'_>, called: &mut Vec<(usize, Outcome)>) {
-        let header = &pdu.header;
-        match header.kind {
-            Kind::Bind => {
-                for bound in dcerpc::bound(header, pdu.head) {
-                    self.contexts.retain(|(context, _)| *context != bound.context);
-                    if self.contexts.len() < MAX_CONTEXTS {
-                        self.contexts.push((bound.context, bound.interface));
-                    }
-                }
-            }
-            Kind::Request if header.first => {
-                let Some(request) = dcerpc::request(header, pdu.head) else { return };
-                let bound = self.contexts.iter().find(|(context, _)| *context == request.context);
-                let Some(interface) = bound.map(|(_, interface)| *interface).or(self.usual) else { return };
-                let known = |(of, opnum, ..): &Operation| *of == interface && *opnum == request.opnum;
-                let Some(at) = OPERATIONS.iter().position(known) else { return };
-                if !called.iter().any(|(known, _)| *known == at) {
-                    called.push((at, Outcome::Unknown));
-                }
-                if self.calls.len() >= MAX_CALLS {
-                    self.calls.pop_front();
-                }
-                self.calls.push_back((header.call_id, at));
-            }
-            Kind::Response | Kind::Fault if header.last => {
-                let Some(at) = self.calls.iter().position(|(call_id, _)| *call_id == header.call_id) else { return };
-                let Some((_, operation)) = self.calls.remove(at) else { return };
-                let status = pdu.tail.map(u32::from_le_bytes);
-                let outcome = match (header.kind, status) {
-                    (Kind::Response, Some(0 | MORE_DATA)) => Outcome::Success,
-                    (Kind::Response, None) => Outcome::Unknown,
-                    _ => Outcome::Attempt,
-                };
-                if let Some((_, known)) = called.iter_mut().find(|(known, _)| *known == operation) {
-                    *known = (*known).max(outcome);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn uuid(uuid: u128) -> String {
-    let text = format!("{uuid:032x}");
-    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| text.get(range).unwrap_or_default());
-    parts.join("-")
-}
-
 impl Detector for Enumeration {
     fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
         match transaction {
-            Transaction::Smb(Smb::Pipe(data)) => self.piece(context, data),
+            Transaction::Smb(Smb::Rpc(rpc)) => self.call(context, rpc),
             Transaction::Smb(Smb::Exchange(exchange)) => self.opened(exchange),
             _ => return,
         }

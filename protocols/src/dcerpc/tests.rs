@@ -1,77 +1,100 @@
-use backstop_types::Direction;
+//! What the parser makes of conversations: recorded ones, built ones, hostile ones.
 
-use super::*;
-use crate::testing::{Event, fixture, run};
+mod built;
+mod carriers;
+mod hostile;
+mod recorded;
+mod talk;
 
-const SRVSVC: u128 = 0x4b32_4fc8_1670_01d3_1278_5a47_bf6e_e188;
-const WKSSVC: u128 = 0x6bff_d098_a112_3610_9833_46c3_f87e_345a;
+use backstop_types::{Direction, Fields, Value};
 
-/// Interfaces that are bound, operations that are called, kinds of answers with their last number.
-type Said = (Vec<u128>, Vec<u16>, Vec<(Kind, Option<u32>)>);
+use super::Stage;
+use crate::contract::{Anomaly, Content, Limits, Sink};
+use crate::driver::Driver;
+use crate::registry::{AppProto, Transaction};
+use crate::testing::{self, Script};
 
-/// What a direction of the pipe of a conversation says.
-fn calls(name: &str, of: Direction, piece: usize) -> Said {
-    let recorder = run(&fixture(name).unwrap());
-    let mut out = (Vec::new(), Vec::new(), Vec::new());
-    let mut reader = Reader::default();
-    for event in &recorder.events {
-        let Event::Content(layers, bytes, direction) = event else { continue };
-        if layers != &["smb.pipe"] || *direction != of {
-            continue;
-        }
-        for bytes in bytes.chunks(piece) {
-            reader.push(bytes, &mut |pdu| match pdu.header.kind {
-                Kind::Bind => out.0.extend(bound(&pdu.header, pdu.head).iter().map(|bound| bound.interface)),
-                Kind::Request => out.1.push(request(&pdu.header, pdu.head).unwrap().opnum),
-                kind => out.2.push((kind, pdu.tail.map(u32::from_le_bytes))),
-            });
+const UP: Direction = Direction::ToServer;
+const DOWN: Direction = Direction::ToClient;
+
+/// A stage: its record, and what an alert would tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    stage: Stage,
+    tx_id: Option<u64>,
+    fields: Fields,
+    context: Fields,
+    stub: Vec<u8>,
+    returned: Option<u32>,
+}
+
+/// Remembers binds and calls, whatever carries them.
+#[derive(Default)]
+struct Lines {
+    lines: Vec<Line>,
+    anomalies: Vec<&'static str>,
+    contents: Vec<Vec<u8>>,
+}
+
+impl Lines {
+    fn records(&self) -> Vec<&Line> {
+        self.lines.iter().filter(|line| line.stage != Stage::Requested).collect()
+    }
+}
+
+impl Sink for Lines {
+    fn transaction(&mut self, transaction: &Transaction<'_>) {
+        let Some(rpc) = transaction.rpc() else { return };
+        let call = rpc.call();
+        let stub = call.and_then(|call| call.request.as_ref()).map(|part| part.stub.clone()).unwrap_or_default();
+        let returned = call.and_then(|call| call.returned);
+        let (fields, context) = (rpc.fields(), rpc.context());
+        self.lines.push(Line { stage: rpc.stage, tx_id: rpc.tx_id(), fields, context, stub, returned });
+    }
+
+    fn anomaly(&mut self, anomaly: Anomaly) {
+        self.anomalies.push(anomaly.event);
+    }
+
+    fn content(&mut self, content: Content<'_>) {
+        if content.layers.last() == Some(&"dcerpc.stub") {
+            self.contents.push(content.bytes.to_vec());
         }
     }
-    assert!(!reader.is_lost() && reader.held() == 0);
+
+    fn plaintext(&mut self, _: Direction, _: &[u8]) {}
+    fn confirmed(&mut self, _: AppProto) {}
+    fn in_sync(&mut self, _: AppProto, _: Direction, _: bool) {}
+}
+
+fn lines(script: &Script) -> Lines {
+    lines_with(script, Limits::default())
+}
+
+fn lines_with(script: &Script, limits: Limits) -> Lines {
+    let (mut out, mut driver) = (Lines::default(), Driver::new(limits));
+    for (direction, bytes) in script {
+        driver.data(*direction, bytes, &mut out);
+    }
+    testing::close(&mut driver, &mut out);
     out
 }
 
-#[test]
-fn operations_of_a_recorded_pipe_are_named_however_it_is_cut() {
-    for piece in [1, 7, 4_096] {
-        let (bound, called, _) = calls("smb_enum_0", Direction::ToServer, piece);
-        assert_eq!((bound, called), (vec![SRVSVC], vec![12, 15, 21]));
-        let (bound, called, _) = calls("smb_enum_1", Direction::ToServer, piece);
-        assert_eq!((bound, called), (vec![WKSSVC], vec![2]));
-        let (_, _, answers) = calls("smb_enum_0", Direction::ToClient, piece);
-        // ERROR_ACCESS_DENIED, and two that worked.
-        assert_eq!(answers[0].0, Kind::Other(12));
-        assert_eq!(answers[1..], [(Kind::Response, Some(5)), (Kind::Response, Some(0)), (Kind::Response, Some(0))]);
-    }
+fn object<'a>(fields: &'a Fields, name: &str) -> &'a Fields {
+    let Some(Value::Object(fields)) = fields.get(name) else { panic!("no {name} in {fields:?}") };
+    fields
 }
 
-#[test]
-fn what_is_no_pdu_ends_the_reading() {
-    let mut reader = Reader::default();
-    reader.push(b"MZ\x90\0............", &mut |_| panic!("no PDU"));
-    assert!(reader.is_lost() && reader.held() == 0);
-    // A length below that of the header would never end.
-    let mut reader = Reader::default();
-    reader.push(&[5, 0, 0, 3, 0x10, 0, 0, 0, 15, 0, 0, 0, 1, 0, 0, 0], &mut |_| panic!("no PDU"));
-    assert!(reader.is_lost());
+fn text<'a>(fields: &'a Fields, name: &str) -> &'a str {
+    if let Some(Value::Text(text)) = fields.get(name) { text } else { "" }
 }
 
-#[test]
-fn memory_is_bounded_and_big_endian_is_read() {
-    let mut pdu = vec![5, 0, 0, 3, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 1, 0, 12];
-    pdu.resize(0xffff, 7);
-    let mut told = Vec::new();
-    let mut reader = Reader::default();
-    for _ in 0..3 {
-        for piece in pdu.chunks(1_000) {
-            reader.push(piece, &mut |pdu| told.push((pdu.header.call_id, request(&pdu.header, pdu.head), pdu.tail)));
-            assert!(reader.held() <= 1_024);
-        }
-    }
-    let request = Request { context: 1, opnum: 12, stub: 24 };
-    assert_eq!(told, [(9, Some(request), Some([7; 4])); 3]);
-    // A bind that promises more contexts than it has.
-    let bind = [&[5, 0, 11, 3, 0x10, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0][..], &[0; 8], &[255, 0, 0, 0], &[1; 12]].concat();
-    let header = Header::parse(&bind).unwrap().unwrap();
-    assert_eq!(bound(&header, &bind), []);
+fn number(fields: &Fields, name: &str) -> Option<u64> {
+    if let Some(Value::Uint(number)) = fields.get(name) { Some(*number) } else { None }
+}
+
+fn interfaces(fields: &Fields) -> Vec<Fields> {
+    let Some(Value::List(all)) = fields.get("interfaces") else { return Vec::new() };
+    let of = |value: &Value| if let Value::Object(fields) = value { fields.clone() } else { Fields::new() };
+    all.iter().map(of).collect()
 }

@@ -7,7 +7,7 @@
 //! ```
 //! Heads are read as servers read them, and each shape that two readers may answer differently is an anomaly: what smuggles
 //! requests. Codings of bodies (gzip, deflate, br, zstd) are undone within caps. Bodies become [`Part`]s in windows, which the
-//! scanner sees as well. Ranges of one file are put together.
+//! scanner sees as well. Ranges of one file are put together. Channels of ncacn_http are read as DCE/RPC.
 //!
 //! A gap inside a body keeps the place; behind others the next start line is looked for.
 //! Known limits: HTTP/0.9 is not read; after a gap of the client a response may be paired with a later request; trailers are
@@ -16,6 +16,7 @@
 
 pub mod anomaly;
 mod body;
+mod channel;
 mod chunked;
 mod decode;
 mod exchanges;

@@ -4,6 +4,7 @@ use backstop_types::{Direction, PerDirection};
 
 use super::anomaly;
 use super::body::{About, Body, Budget, Finished};
+use super::channel::Channel;
 use super::chunked::{Chunks, Piece};
 use super::exchanges::{Current, Exchanges};
 use super::framing::{self, Framing};
@@ -47,6 +48,8 @@ enum State {
 struct Message {
     end: End,
     body: Body,
+    /// It is a channel of ncacn_http, of this direction.
+    rpc: Option<Direction>,
 }
 
 enum End {
@@ -71,6 +74,7 @@ pub struct HttpParser {
     current: Option<Box<Current>>,
     budget: Budget,
     ranges: Ranges,
+    channel: Option<Box<Channel>>,
     confirmed: bool,
     /// The direction of requests.
     client: Option<Direction>,
@@ -93,6 +97,7 @@ impl HttpParser {
             current: None,
             budget: Budget::default(),
             ranges: Ranges::default(),
+            channel: None,
             confirmed: false,
             client: None,
             told: Vec::new(),
@@ -126,7 +131,7 @@ impl HttpParser {
             }
             State::Awaiting => Ok(Step::Done(Advance::Need { consumed: 0, need: bytes.len() + 1 })),
             State::Body(message) => {
-                let (used, ends) = message.push(bytes, &mut lane.lines, out, &mut self.deviations);
+                let (used, ends) = message.push(bytes, &mut lane.lines, self.channel.as_deref_mut(), out, &mut self.deviations);
                 match ends {
                     Ends::No => {}
                     Ends::Here => self.end_of_body(direction, true, out),
@@ -246,6 +251,7 @@ impl HttpParser {
         if !self.begin_body(direction, head, framing, &transfer, about) && method == "CONNECT" {
             self.set(direction, State::Awaiting);
         }
+        self.begin_channel(direction, method);
     }
 
     fn response(&mut self, direction: Direction, head: Head, code: u16, out: &mut dyn Sink) {
@@ -272,6 +278,7 @@ impl HttpParser {
         self.tell(direction, out);
         let has_body = self.begin_body(direction, &current.head, framing, &transfer, about);
         self.current = Some(current);
+        self.begin_channel(direction, method.as_deref().unwrap_or_default());
         if !has_body {
             self.end_of_response(out);
         }
@@ -299,8 +306,18 @@ impl HttpParser {
         codings.extend_from_slice(transfer);
         let chunked = framing == Framing::Chunked;
         let body = Body::new(about, chunked, &codings, &self.budget, &self.limits, &mut self.deviations);
-        self.set(direction, State::Body(Box::new(Message { end, body })));
+        self.set(direction, State::Body(Box::new(Message { end, body, rpc: None })));
         true
+    }
+
+    /// A body that began is a channel, where the method says so.
+    fn begin_channel(&mut self, direction: Direction, method: &str) {
+        if let State::Body(message) = &mut self.lanes.get_mut(direction).state
+            && Channel::is_method(method)
+        {
+            message.rpc = Some(direction);
+            self.channel.get_or_insert_with(|| Box::new(Channel::new(&self.limits))).begin(direction);
+        }
     }
 
     fn end_of_body(&mut self, direction: Direction, complete: bool, out: &mut dyn Sink) {
@@ -370,27 +387,37 @@ enum Ends {
 
 impl Message {
     /// Takes bytes; how many, and whether the body ends with them.
-    fn push(&mut self, bytes: &[u8], lines: &mut LineBuffer, out: &mut dyn Sink, told: &mut Deviations) -> (usize, Ends) {
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        lines: &mut LineBuffer,
+        channel: Option<&mut Channel>,
+        out: &mut dyn Sink,
+        told: &mut Deviations,
+    ) -> (usize, Ends) {
+        let (data, done) = self.data(bytes, lines, told);
+        self.body.push(data, out, told);
+        if let Some((direction, channel)) = self.rpc.zip(channel) {
+            channel.push(direction, data, out);
+        }
+        done
+    }
+
+    /// The next bytes without their framing, and how many bytes that were.
+    fn data<'a>(&mut self, bytes: &'a [u8], lines: &mut LineBuffer, told: &mut Deviations) -> (&'a [u8], (usize, Ends)) {
         match &mut self.end {
-            End::Close => {
-                self.body.push(bytes, out, told);
-                (bytes.len(), Ends::No)
-            }
+            End::Close => (bytes, (bytes.len(), Ends::No)),
             End::Length(left) => {
                 let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= used as u64;
                 let over = *left == 0;
-                self.body.push(bytes.get(..used).unwrap_or(bytes), out, told);
-                (used, if over { Ends::Here } else { Ends::No })
+                (bytes.get(..used).unwrap_or(bytes), (used, if over { Ends::Here } else { Ends::No }))
             }
             End::Chunks(chunks) => match chunks.next(bytes, lines, told) {
-                Piece::Coding(used) => (used, Ends::No),
-                Piece::Data(data) => {
-                    self.body.push(data, out, told);
-                    (data.len(), Ends::No)
-                }
-                Piece::Over(used) => (used, Ends::Here),
-                Piece::Lost(used) => (used, Ends::Lost),
+                Piece::Coding(used) => (&[], (used, Ends::No)),
+                Piece::Data(data) => (data, (data.len(), Ends::No)),
+                Piece::Over(used) => (&[], (used, Ends::Here)),
+                Piece::Lost(used) => (&[], (used, Ends::Lost)),
             },
         }
     }
@@ -437,6 +464,11 @@ impl Parser for HttpParser {
     }
 
     fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        if let State::Body(message) = &self.lanes.get(direction).state
+            && let Some((direction, channel)) = message.rpc.zip(self.channel.as_mut())
+        {
+            channel.gap(direction, out);
+        }
         match &mut self.lanes.get_mut(direction).state {
             State::Body(message) => match message.gap(len, out, &mut self.deviations) {
                 Some(true) => self.end_of_body(direction, true, out),
@@ -459,6 +491,9 @@ impl Parser for HttpParser {
         self.end_of_body(direction, until_close, out);
         let client = self.client.unwrap_or(Direction::ToServer);
         let both = self.lanes.to_server.closed && self.lanes.to_client.closed;
+        if let Some(channel) = self.channel.as_mut().filter(|_| both) {
+            channel.end(out);
+        }
         if direction != client || both {
             self.server_unknown(client, out);
         }
@@ -474,6 +509,7 @@ impl Parser for HttpParser {
                 }
         };
         let current = self.current.as_ref().map_or(0, |current| current.head.held());
-        lane(&self.lanes.to_server) + lane(&self.lanes.to_client) + self.exchanges.held() + self.ranges.held() + current
+        let channel = self.channel.as_ref().map_or(0, |channel| channel.held());
+        lane(&self.lanes.to_server) + lane(&self.lanes.to_client) + self.exchanges.held() + self.ranges.held() + current + channel
     }
 }

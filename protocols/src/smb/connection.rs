@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use backstop_types::Direction;
 
 use super::anomaly;
-use super::command::Command;
+use super::command::{Command, code1, code2};
 use super::content::Contents;
 use super::header::Smb2;
+use super::pipes::Pipes;
 use super::transaction::{
     Asked, Encrypted, Exchange, File, FileData, Negotiated, PipeData, Session, ShareType, Stage, Transaction, Tree,
 };
@@ -61,6 +62,7 @@ pub struct Moved {
     pub pipe: bool,
     pub written: bool,
     pub offset: u64,
+    pub command: Command,
 }
 
 /// One connection.
@@ -80,6 +82,7 @@ pub struct Connection {
     pub lossy: bool,
     /// Bytes of contents.
     contents: usize,
+    pub(super) pipes: Pipes,
     /// Anomalies told: each once a flow.
     told: Vec<&'static str>,
     next_tx: u64,
@@ -101,6 +104,7 @@ impl Connection {
             client: None,
             lossy: false,
             contents: 0,
+            pipes: Pipes::default(),
             told: Vec::new(),
             next_tx: 0,
             next_file: 0,
@@ -112,7 +116,7 @@ impl Connection {
     pub fn held(&self) -> usize {
         // A session, tree or open file has a few names.
         let entries = self.sessions.len() + self.trees.len() + self.opens.len() + self.pending.len();
-        self.contents + (entries + self.early.len()) * 512
+        self.contents + self.pipes.held() + (entries + self.early.len()) * 512
     }
 
     /// The sender of a message is known by it. Whether that fits.
@@ -175,7 +179,7 @@ impl Connection {
 
     /// The SMB 1 request that asked for any dialect of SMB 2 ([MS-SMB2] 3.3.5.3).
     pub fn take_negotiate(&mut self) -> Option<Pending> {
-        let negotiate = Command::Smb1(super::command::code1::NEGOTIATE);
+        let negotiate = Command::Smb1(code1::NEGOTIATE);
         let at = self.pending.iter().position(|pending| pending.command == negotiate)?;
         self.pending.remove(at)
     }
@@ -281,6 +285,23 @@ impl Connection {
         self.opens.get(&number).map(|open| &open.file)
     }
 
+    /// Where a file is.
+    pub fn tree_of(&self, number: u64) -> Option<TreeKey> {
+        self.opens.get(&number).and_then(|open| open.tree)
+    }
+
+    /// The session that a tree is of; trees of SMB 1 are the connection's, which has one session as a rule.
+    pub fn session_of(&self, (session, _): TreeKey) -> u64 {
+        let first = || self.sessions.keys().next().copied().unwrap_or_default();
+        if session == SMB1_TREES { first() } else { session }
+    }
+
+    /// What moves data of pipes as a rule.
+    pub fn usual_command(&self) -> Command {
+        let smb1 = self.trees.keys().next().is_some_and(|(session, _)| *session == SMB1_TREES);
+        if smb1 { Command::Smb1(code1::TRANSACTION) } else { Command::Smb2(code2::IOCTL) }
+    }
+
     pub fn change(&mut self, number: u64, change: impl FnOnce(&mut File)) {
         if let Some(open) = self.opens.get_mut(&number) {
             change(&mut open.file);
@@ -303,6 +324,7 @@ impl Connection {
 
     /// A file is closed: what was not offered of it is.
     pub fn close(&mut self, number: u64, out: &mut dyn Sink) {
+        self.close_pipe(number, out);
         let Some(mut open) = self.opens.remove(&number) else { return };
         if let Some(id) = open.file.id
             && self.ids.get(&id) == Some(&number)
@@ -328,7 +350,7 @@ impl Connection {
 
     /// A piece of a read or write. `last`: nothing more of it comes.
     pub fn moved(&mut self, moved: &Moved, bytes: &[u8], last: bool, out: &mut dyn Sink) {
-        let Moved { tx_id, file: number, pipe, written, offset } = *moved;
+        let Moved { tx_id, file: number, pipe, written, offset, .. } = *moved;
         let client = self.client.unwrap_or(Direction::ToServer);
         let direction = if written { client } else { client.reverse() };
         let mut open = number.and_then(|number| self.opens.get_mut(&number));
@@ -341,6 +363,9 @@ impl Connection {
             let data = PipeData { tx_id, file, written, bytes, last };
             out.transaction(&crate::Transaction::Smb(Transaction::Pipe(data)));
             out.content(Content { bytes, layers: &["smb.pipe"], direction, tx_id });
+            if let Some(number) = number {
+                self.pipe_data(number, moved, bytes, direction, out);
+            }
             return;
         }
         if bytes.is_empty() {
@@ -362,6 +387,14 @@ impl Connection {
         if self.contents > self.limits.max_file_bytes {
             self.report(direction, anomaly::CONTENT_LIMIT, out);
             self.make_room(out);
+        }
+    }
+
+    /// Bytes of a read or write are missing.
+    pub fn moved_gap(&mut self, moved: &Moved, out: &mut dyn Sink) {
+        if let Some(number) = moved.file.filter(|_| moved.pipe) {
+            let client = self.client.unwrap_or(Direction::ToServer);
+            self.pipe_gap(number, if moved.written { client } else { client.reverse() }, out);
         }
     }
 

@@ -5,7 +5,7 @@ use backstop_types::Fields;
 use super::command::{Command, code1, code2};
 use super::create::{DELETE_ON_CLOSE, DIRECTORY};
 use super::names::{disposition_name, function_name, info_class, info_level, status_name, trans2_name};
-use super::transaction::{Asked, Encrypted, Exchange, File, Negotiated, Session, ShareType, Transaction, Tree};
+use super::transaction::{Asked, Encrypted, Exchange, File, Negotiated, Rpc, Session, ShareType, Transaction, Tree};
 
 impl Transaction<'_> {
     /// The decoded facts: what Suricata's `smb` object allows. Data of files and pipes has `filename`, `share`, `size` (bytes
@@ -16,6 +16,7 @@ impl Transaction<'_> {
             Self::Exchange(exchange) => of_exchange(exchange),
             Self::File(data) => of_data(data.file, data.tx_id, data.bytes),
             Self::Pipe(data) => of_data(data.file, data.tx_id, data.bytes),
+            Self::Rpc(rpc) => of_rpc(rpc),
             Self::Encrypted(encrypted) => of_encrypted(encrypted),
         }
     }
@@ -175,6 +176,20 @@ fn of_data(file: Option<&File>, tx_id: Option<u64>, bytes: &[u8]) -> Fields {
     fields.set_some("filename", file.map(|file| file.name.clone()));
     fields.set_some("fuid", file.and_then(|file| file.id).map(|id| guid(&id)));
     fields.with("size", bytes.len())
+}
+
+fn of_rpc(rpc: &Rpc<'_>) -> Fields {
+    let mut fields = Fields::new();
+    fields.set_some("id", rpc.rpc.tx_id);
+    fields.set_some("dialect", rpc.negotiated.dialect.clone());
+    fields.set("command", rpc.command.name());
+    fields.set("session_id", rpc.session_id);
+    fields.set("tree_id", rpc.tree_id.unwrap_or_default());
+    set_session(&mut fields, rpc.session, None, false);
+    let asked = Asked::default();
+    set_tree(&mut fields, rpc.tree, &asked);
+    set_file(&mut fields, Some(rpc.file), &asked, false);
+    fields.with("dcerpc", rpc.rpc.fields())
 }
 
 fn of_encrypted(encrypted: &Encrypted<'_>) -> Fields {

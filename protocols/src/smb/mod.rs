@@ -9,7 +9,7 @@
 //! Requests and responses are paired by message id; an interim response (STATUS_PENDING) leaves the pair open. Sessions, trees
 //! and open files are followed, so that a record says who did what to which file on which share. Data of files and pipes goes
 //! on in pieces of at most [`CHUNK`] bytes ([`FileData`], [`PipeData`]), and contents of files, put together in bounded memory,
-//! to the content rules (`smb.file`). Signatures are not verified. Of an NTLM login names are kept, and no challenge or
+//! to the content rules (`smb.file`). DCE/RPC in pipes is read ([`Rpc`]). Signatures are not verified. Of an NTLM login names are kept, and no challenge or
 //! response.
 //!
 //! A response that comes before its request, which may wait behind a hole, is kept for it where it says what is open.
@@ -33,9 +33,10 @@ mod header;
 mod kerberos;
 mod names;
 mod parser;
+mod pipes;
 mod reader;
 mod resync;
-mod security;
+pub(crate) mod security;
 mod smb1;
 mod smb2;
 #[cfg(test)]
@@ -48,7 +49,7 @@ pub use content::CHUNK;
 pub use names::{disposition_name, status_name};
 pub use security::Identity;
 pub use transaction::{
-    Asked, Encrypted, Exchange, File, FileData, Negotiated, PipeData, Session, ShareType, Stage, Times, Transaction, Tree,
+    Asked, Encrypted, Exchange, File, FileData, Negotiated, PipeData, Rpc, Session, ShareType, Stage, Times, Transaction, Tree,
 };
 
 use crate::contract::Protocol;

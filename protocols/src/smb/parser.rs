@@ -146,6 +146,10 @@ impl Parser for SmbParser {
 
     fn gap(&mut self, direction: Direction, left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
         self.conn.lossy = true;
+        let gone = len.saturating_add(left.len() as u64);
+        if !matches!(&self.lanes.get(direction).phase, Phase::Body(reader) if reader.is_within_data(gone)) {
+            self.conn.lose_pipes(direction, out);
+        }
         let Some(skip) = self.bridge(direction, left, len, out) else {
             self.lose(direction, out);
             return Ok(Advance::Consumed);

@@ -98,6 +98,11 @@ impl Reader {
         }
     }
 
+    /// So many bytes stand within data of a read or write.
+    pub fn is_within_data(&self, len: u64) -> bool {
+        self.bulk.is_some_and(|bulk| len <= bulk.left)
+    }
+
     /// `len` bytes are missing behind `rest`, all of this body. What of it can still be read is what is left behind the step.
     pub fn gap(&mut self, conn: &mut Connection, rest: &[u8], len: u64, out: &mut dyn Sink) -> Step {
         let gone = len.saturating_add(rest.len() as u64);
@@ -115,6 +120,7 @@ impl Reader {
         bulk.left = bulk.left.saturating_sub(len);
         if let Some(moved) = &mut bulk.moved {
             moved.offset = moved.offset.saturating_add(len);
+            conn.moved_gap(moved, out);
         }
         if bulk.left == 0 {
             let after = bulk.after;

@@ -31,7 +31,7 @@ impl Identity {
     }
 
     /// What a later token says replaces what an earlier one did.
-    pub(super) fn learn(&mut self, other: &Self) {
+    pub(crate) fn learn(&mut self, other: &Self) {
         if other.is_known() || self.mechanism.is_none() {
             *self = other.clone();
         }

@@ -131,7 +131,7 @@ pub fn request(
     let pipe = file.and_then(|number| conn.file(number)).map_or(in_pipe_tree, |file| file.pipe);
     let tx_id = Some(conn.request(pending, waits, out));
     if function == Some(names::PIPE_TRANSCEIVE) {
-        let moved = Moved { tx_id, file, pipe: true, written: true, offset: 0 };
+        let moved = Moved { tx_id, file, pipe: true, written: true, offset: 0, command: Command::Smb2(header.command) };
         let input = message.u32(88).zip(message.u32(92)).and_then(|(at, len)| message.slice(at as usize, len as usize));
         match input {
             Some(bytes) => pieces(conn, moved, bytes, out),
@@ -141,7 +141,14 @@ pub fn request(
     if let Some((answer, message)) = conn.take_early(header.message_id) {
         response(conn, &answer, Message(&message), direction.reverse(), out);
     }
-    (header.command == code2::WRITE).then_some(Moved { tx_id, file, pipe, written: true, offset })
+    (header.command == code2::WRITE).then_some(Moved {
+        tx_id,
+        file,
+        pipe,
+        written: true,
+        offset,
+        command: Command::Smb2(header.command),
+    })
 }
 
 /// Data that stand in a message that is here.
@@ -259,7 +266,8 @@ pub fn response(
             conn.early(header, message.0);
         }
         // Data of a request that nobody saw.
-        let moved = Moved { tx_id: None, file: None, pipe: false, written: false, offset: 0 };
+        let moved =
+            Moved { tx_id: None, file: None, pipe: false, written: false, offset: 0, command: Command::Smb2(header.command) };
         return (header.command == code2::READ && is_data).then_some(moved);
     };
     if pending.command != Command::Smb2(header.command) && header.command != code2::NEGOTIATE {
@@ -274,7 +282,7 @@ pub fn response(
     conn.tell(&pending, Stage::Answered, Some(header.status), out);
     let (tx_id, file) = (Some(pending.tx_id), pending.file);
     if pending.asked.function == Some(names::PIPE_TRANSCEIVE) && is_data {
-        let moved = Moved { tx_id, file, pipe: true, written: false, offset: 0 };
+        let moved = Moved { tx_id, file, pipe: true, written: false, offset: 0, command: Command::Smb2(header.command) };
         let output = message.u32(96).zip(message.u32(100)).and_then(|(at, len)| message.slice(at as usize, len as usize));
         match output {
             Some(bytes) => pieces(conn, moved, bytes, out),
@@ -284,7 +292,14 @@ pub fn response(
     settle(conn, &pending, header, out);
     let pipe = file.and_then(|number| conn.file(number)).is_some_and(|file| file.pipe);
     let offset = pending.asked.offset.unwrap_or_default();
-    (header.command == code2::READ && is_data).then_some(Moved { tx_id, file, pipe, written: false, offset })
+    (header.command == code2::READ && is_data).then_some(Moved {
+        tx_id,
+        file,
+        pipe,
+        written: false,
+        offset,
+        command: Command::Smb2(header.command),
+    })
 }
 
 fn decode_response(

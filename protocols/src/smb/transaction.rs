@@ -3,6 +3,7 @@
 use super::command::Command;
 use super::security::Identity;
 use crate::contract::{FilePart, FileState};
+use crate::dcerpc;
 pub use crate::nmf::Stage;
 use backstop_types::Direction;
 
@@ -13,8 +14,10 @@ pub enum Transaction<'a> {
     Exchange(Exchange<'a>),
     /// Data of a file, written or read.
     File(FileData<'a>),
-    /// Data of a named pipe: what speaks inside (DCE/RPC) begins here.
+    /// Data of a named pipe.
     Pipe(PipeData<'a>),
+    /// A bind or call of DCE/RPC in a pipe.
+    Rpc(Rpc<'a>),
     /// A session's messages are encrypted from here on. Told once a session.
     Encrypted(Encrypted<'a>),
 }
@@ -221,6 +224,27 @@ pub struct PipeData<'a> {
     pub last: bool,
 }
 
+/// A stage of a bind or a call in a pipe.
+#[derive(Clone, Copy, Debug)]
+pub struct Rpc<'a> {
+    /// What both sides agreed upon.
+    pub negotiated: &'a Negotiated,
+    /// The command by which the client speaks into the pipe.
+    pub command: Command,
+    /// Session id.
+    pub session_id: u64,
+    /// The session, where it is known.
+    pub session: Option<&'a Session>,
+    /// Tree id, where it is known.
+    pub tree_id: Option<u32>,
+    /// The tree, where it is known.
+    pub tree: Option<&'a Tree>,
+    /// The pipe.
+    pub file: &'a File,
+    /// The bind or call. Its number is that of the request of SMB that brought its last bytes.
+    pub rpc: dcerpc::Transaction<'a>,
+}
+
 /// An encrypted session.
 #[derive(Clone, Copy, Debug)]
 pub struct Encrypted<'a> {
@@ -240,6 +264,7 @@ impl Transaction<'_> {
             Self::Exchange(exchange) => Some(exchange.tx_id),
             Self::File(data) => data.tx_id,
             Self::Pipe(data) => data.tx_id,
+            Self::Rpc(rpc) => rpc.rpc.tx_id,
             Self::Encrypted(_) => None,
         }
     }
@@ -262,12 +287,14 @@ impl Transaction<'_> {
         })
     }
 
-    /// Whether a record is written: requests that are over, each file's first read and write, encrypted sessions.
+    /// Whether a record is written: requests that are over, each file's first read and write, binds and calls of pipes that
+    /// are over, encrypted sessions.
     #[must_use]
     pub fn is_record(&self) -> bool {
         match self {
             Self::Exchange(exchange) => exchange.stage != Stage::Requested && !exchange.repeats,
             Self::File(_) | Self::Pipe(_) => false,
+            Self::Rpc(rpc) => rpc.rpc.is_record(),
             Self::Encrypted(_) => true,
         }
     }

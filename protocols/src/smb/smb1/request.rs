@@ -5,7 +5,7 @@ use backstop_types::Direction;
 use super::{Block, file_id};
 use crate::contract::Sink;
 use crate::smb::anomaly;
-use crate::smb::command::code1;
+use crate::smb::command::{Command, code1};
 use crate::smb::connection::{Connection, Moved, Pending};
 use crate::smb::create;
 use crate::smb::header::Smb1;
@@ -28,11 +28,23 @@ pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction:
     if block.command == code1::TRANSACTION && block.words.u16(28).is_some_and(|setup| TRANSACT_PIPE.contains(&setup)) {
         let place = block.words.u16(24).zip(block.words.u16(22));
         match place.and_then(|(at, len)| block.message.slice(usize::from(at), usize::from(len))) {
-            Some(bytes) => pieces(conn, Moved { tx_id, file, pipe: true, written: true, offset: 0 }, bytes, out),
+            Some(bytes) => pieces(
+                conn,
+                Moved { tx_id, file, pipe: true, written: true, offset: 0, command: Command::Smb1(block.command) },
+                bytes,
+                out,
+            ),
             None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
         }
     }
-    (block.command == code1::WRITE_ANDX).then_some(Moved { tx_id, file, pipe, written: true, offset })
+    (block.command == code1::WRITE_ANDX).then_some(Moved {
+        tx_id,
+        file,
+        pipe,
+        written: true,
+        offset,
+        command: Command::Smb1(block.command),
+    })
 }
 
 fn decode(

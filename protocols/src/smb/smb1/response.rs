@@ -15,7 +15,8 @@ use crate::smb::transaction::{ShareType, Stage, Tree};
 pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction: Direction, out: &mut dyn Sink) -> Option<Moved> {
     let is_data = matches!(header.status, 0 | STATUS_BUFFER_OVERFLOW);
     let Some(mut pending) = conn.take(Key::Smb1(header.key)) else {
-        let moved = Moved { tx_id: None, file: None, pipe: false, written: false, offset: 0 };
+        let moved =
+            Moved { tx_id: None, file: None, pipe: false, written: false, offset: 0, command: Command::Smb1(block.command) };
         return (block.command == code1::READ_ANDX && is_data).then_some(moved);
     };
     if pending.command != Command::Smb1(block.command) {
@@ -31,14 +32,26 @@ pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction:
     if block.command == code1::TRANSACTION && is_data && file.is_some() {
         let place = block.words.u16(14).zip(block.words.u16(12));
         match place.and_then(|(at, len)| block.message.slice(usize::from(at), usize::from(len))) {
-            Some(bytes) => pieces(conn, Moved { tx_id, file, pipe: true, written: false, offset: 0 }, bytes, out),
+            Some(bytes) => pieces(
+                conn,
+                Moved { tx_id, file, pipe: true, written: false, offset: 0, command: Command::Smb1(block.command) },
+                bytes,
+                out,
+            ),
             None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
         }
     }
     settle(conn, &pending, header, out);
     let pipe = file.and_then(|number| conn.file(number)).is_some_and(|file| file.pipe);
     let offset = pending.asked.offset.unwrap_or_default();
-    (block.command == code1::READ_ANDX && is_data).then_some(Moved { tx_id, file, pipe, written: false, offset })
+    (block.command == code1::READ_ANDX && is_data).then_some(Moved {
+        tx_id,
+        file,
+        pipe,
+        written: false,
+        offset,
+        command: Command::Smb1(block.command),
+    })
 }
 
 fn decode(
