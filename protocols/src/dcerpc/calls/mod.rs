@@ -6,7 +6,11 @@
 //! ```
 
 mod names;
+mod registry;
+mod server;
 mod svcctl;
+mod task_xml;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -15,7 +19,11 @@ use std::borrow::Cow;
 
 use backstop_types::{Fields, Value};
 pub use names::{interface_name, operation_name};
+pub use registry::{KeyOperation, Registry};
+pub use server::Server;
 pub use svcctl::{Change, Create, FailureActions, Service};
+pub use task_xml::{Action, Definition};
+pub use tasks::{Register, Task};
 pub use text::Text;
 
 pub use super::ndr::Handle;
@@ -44,6 +52,12 @@ pub struct Call {
 pub enum Asked {
     /// Of the service control manager.
     Service(Service),
+    /// Of the task scheduler.
+    Task(Task),
+    /// Of the registry.
+    Registry(Registry),
+    /// Of the server or workstation service.
+    Server(Server),
 }
 
 /// A text of a call that is run, or that says what is: for those who look at contents.
@@ -61,6 +75,9 @@ impl Call {
     pub fn texts(&self) -> Vec<Executed<'_>> {
         match &self.what {
             Asked::Service(service) => service.texts(),
+            Asked::Task(task) => task.texts(),
+            Asked::Registry(registry) => registry.texts(),
+            Asked::Server(_) => Vec::new(),
         }
     }
 
@@ -69,6 +86,9 @@ impl Call {
     pub fn fields(&self) -> Fields {
         let mut fields = match &self.what {
             Asked::Service(service) => service.fields(),
+            Asked::Task(task) => task.fields(),
+            Asked::Registry(registry) => registry.fields(),
+            Asked::Server(server) => server.fields(),
         };
         if self.truncated {
             fields.set("truncated", true);
@@ -81,6 +101,8 @@ impl Call {
     pub fn handle(&self) -> Option<Handle> {
         match &self.what {
             Asked::Service(service) => service.handle(),
+            Asked::Registry(registry) => registry.handle(),
+            Asked::Task(_) | Asked::Server(_) => None,
         }
     }
 }
@@ -158,6 +180,11 @@ pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Op
     let mut ndr = Ndr::new(stub, how);
     let what = match interface {
         names::SVCCTL => Asked::Service(svcctl::request(opnum, &mut ndr)?),
+        names::ATSVC => Asked::Task(tasks::job(opnum, &mut ndr)?),
+        names::TASKS => Asked::Task(tasks::request(opnum, &mut ndr)?),
+        names::WINREG => Asked::Registry(registry::request(opnum, &mut ndr)?),
+        names::SRVSVC => Asked::Server(server::request(opnum, &mut ndr)?),
+        names::WKSSVC => Asked::Server(server::workstation(opnum, &mut ndr)?),
         _ => return None,
     };
     Some(Call { what, truncated: ndr.is_cut() })
@@ -170,9 +197,11 @@ pub fn response(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> O
     let mut ndr = Ndr::new(stub, how);
     let code = returned(stub, how);
     let mut reply = Reply { code, ..Reply::default() };
-    if interface == names::SVCCTL {
-        reply.handle = svcctl::handed_out(opnum, &mut ndr);
-    }
+    reply.handle = match interface {
+        names::SVCCTL => svcctl::handed_out(opnum, &mut ndr),
+        names::WINREG => registry::handed_out(opnum, &mut ndr),
+        _ => None,
+    };
     code.map(|_| reply)
 }
 
