@@ -7,16 +7,20 @@
 //! A class record is followed by the values of its members, an array record by its elements; both may be records again.
 //! The walk keeps a stack of what is open, bounded by `Limits::max_depth`, and counts each value against
 //! `Limits::max_nodes`; declared lengths are never allocated. Values are offered to a visitor, nothing is kept but class
-//! names and counts.
+//! names and counts. [`facts`] puts together what records and detections need, with the streams inside a stream.
 
+mod facts;
+mod find;
 mod primitive;
 mod record;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, plain};
+pub use find::is_header;
 pub use primitive::{Primitive, Scalar};
-pub use walk::{Class, Visit, Walk, walk};
+pub use walk::{Class, Returned, Visit, Walk, walk};
 
 impl Walk {
     /// Objects that hold a credential: instances of classes whose own name says so, arrays and collections not counted.

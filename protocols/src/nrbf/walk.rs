@@ -8,8 +8,6 @@ use super::record::{Kind, Stop, count, kind, length_prefixed, text};
 use crate::contract::Limits;
 use crate::cursor::Cursor;
 
-/// Different classes kept of one stream.
-const MAX_CLASSES: usize = 512;
 /// Members of one class at most.
 const MAX_MEMBERS: u64 = 4_096;
 /// Dimensions of an array at most ([MS-NRBF] 2.4.3.1 has no bound; .NET has 32).
@@ -39,12 +37,25 @@ pub struct Walk {
     pub libraries: Vec<String>,
     /// Method and type of a method call ([MS-NRBF] 2.2.3.1).
     pub call: Option<(String, String)>,
+    /// What a method returned (2.2.3.3).
+    pub returned: Option<Returned>,
     /// The stream was walked to its end record.
     pub complete: bool,
     /// It broke the format, and where.
     pub malformed_at: Option<usize>,
     /// A cap was reached.
     pub limited: bool,
+}
+
+/// How a method ended, as the flags of its return say ([MS-NRBF] 2.2.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// With an exception.
+    Exception,
+    /// Without a value.
+    Nothing,
+    /// With a value.
+    Value,
 }
 
 /// A value on the way.
@@ -56,6 +67,10 @@ pub struct Visit<'a> {
     pub class: &'a str,
     /// How deep it lies: 0 is the root itself, 1 a member of the root.
     pub depth: usize,
+    /// Its own id, of a text or an array of bytes that has one.
+    pub object: Option<i32>,
+    /// Id of the array that it is an element of.
+    pub array: Option<i32>,
     /// The value.
     pub value: Scalar<'a>,
 }
@@ -70,7 +85,7 @@ struct Definition {
 
 enum Frame {
     Members { definition: Arc<Definition>, next: usize },
-    Elements { left: u64, kind: Kind },
+    Elements { array: i32, left: u64, kind: Kind },
 }
 
 struct Walker<'a, 'v> {
@@ -79,6 +94,8 @@ struct Walker<'a, 'v> {
     visit: &'v mut dyn FnMut(&Visit<'_>),
     definitions: HashMap<i32, Arc<Definition>>,
     libraries: HashMap<i32, String>,
+    /// Places in [`Walk::classes`], by name.
+    names: HashMap<String, usize>,
     frames: Vec<Frame>,
     nodes: usize,
     out: Walk,
@@ -92,6 +109,7 @@ pub fn walk(bytes: &[u8], limits: &Limits, visit: &mut dyn FnMut(&Visit<'_>)) ->
         visit,
         definitions: HashMap::new(),
         libraries: HashMap::new(),
+        names: HashMap::new(),
         frames: Vec::new(),
         nodes: 0,
         out: Walk::default(),
@@ -119,14 +137,16 @@ enum Filled {
 
 impl<'a> Walker<'a, '_> {
     fn run(&mut self) -> Result<(), Stop> {
-        // 2.6.1: the header comes first.
+        // 2.6.1: the header comes first. Readers refuse a later major version only, whatever the specification says of the
+        // minor one; so does this one.
         if self.cursor.u8()? != 0 {
             return Err(Stop::Malformed);
         }
         self.cursor.take(8)?;
-        if self.cursor.i32_le()? != 1 || self.cursor.i32_le()? != 0 {
+        if self.cursor.i32_le()? > 1 {
             return Err(Stop::Malformed);
         }
+        self.cursor.i32_le()?;
         loop {
             self.nodes += 1;
             if self.nodes > self.limits.max_nodes {
@@ -154,14 +174,12 @@ impl<'a> Walker<'a, '_> {
                 self.frames.pop();
                 return Ok(false);
             }
-            Some(Frame::Elements { left, kind }) => {
+            Some(Frame::Elements { array, left, kind }) => {
                 if let Kind::Primitive(primitive) = *kind
                     && let Some(size) = primitive.fixed_size()
                 {
-                    // All at once: the bytes are there, or the stream is cut off.
-                    let bytes = left.saturating_mul(size as u64);
-                    self.cursor.take(usize::try_from(bytes).map_err(|_| Stop::Short)?)?;
-                    self.frames.pop();
+                    let (array, bytes) = (*array, left.saturating_mul(size as u64));
+                    self.elements(primitive, array, bytes)?;
                     return Ok(false);
                 }
                 Some(*kind)
@@ -169,7 +187,7 @@ impl<'a> Walker<'a, '_> {
         };
         if let Some(Kind::Primitive(primitive)) = wanted {
             let value = primitive.read(&mut self.cursor)?;
-            self.tell(depth, value);
+            self.tell(depth, None, value);
             self.advance(depth, 1)?;
             return Ok(false);
         }
@@ -182,6 +200,25 @@ impl<'a> Walker<'a, '_> {
             Filled::End => return Err(Stop::Malformed),
         }
         Ok(false)
+    }
+
+    /// The elements of an array of numbers, all at once: the bytes are there, or the stream is cut off, and then what there is of
+    /// an array of bytes may still be looked at.
+    fn elements(&mut self, primitive: Primitive, array: i32, len: u64) -> Result<(), Stop> {
+        let depth = self.frames.len();
+        let bytes = match self.cursor.take(usize::try_from(len).unwrap_or(usize::MAX)) {
+            Ok(bytes) => bytes,
+            Err(_) if primitive == Primitive::Byte => {
+                self.tell(depth, Some(array), Scalar::Bytes(self.cursor.rest()));
+                return Err(Stop::Short);
+            }
+            Err(_) => return Err(Stop::Short),
+        };
+        if primitive == Primitive::Byte && !bytes.is_empty() {
+            self.tell(depth, Some(array), Scalar::Bytes(bytes));
+        }
+        self.frames.pop();
+        Ok(())
     }
 
     /// The frame at `depth` (counted from 1) got values; what was opened by them lies above it.
@@ -199,15 +236,16 @@ impl<'a> Walker<'a, '_> {
         Ok(())
     }
 
-    fn tell(&mut self, depth: usize, value: Scalar<'_>) {
-        let (class, member) = match depth.checked_sub(1).and_then(|at| self.frames.get(at)) {
+    fn tell(&mut self, depth: usize, object: Option<i32>, value: Scalar<'_>) {
+        let (class, member, array) = match depth.checked_sub(1).and_then(|at| self.frames.get(at)) {
             Some(Frame::Members { definition, next }) => {
                 let member = definition.members.get(*next).map_or("", |(name, _)| name.as_str());
-                (definition.name.as_str(), member)
+                (definition.name.as_str(), member, None)
             }
-            _ => ("", ""),
+            Some(Frame::Elements { array, .. }) => ("", "", Some(*array)),
+            None => ("", "", None),
         };
-        (self.visit)(&Visit { member, class, depth, value });
+        (self.visit)(&Visit { member, class, depth, object, array, value });
     }
 
     fn push(&mut self, frame: Frame) -> Result<(), Stop> {
@@ -224,27 +262,28 @@ impl<'a> Walker<'a, '_> {
             1 => self.class_with_id()?,
             2..=5 => self.class(record)?,
             6 => {
-                self.cursor.i32_le()?;
+                let id = self.cursor.i32_le()?;
                 let text = length_prefixed(&mut self.cursor)?;
                 self.root(|| "System.String".to_owned());
-                self.tell(self.frames.len(), Scalar::Text(text));
+                self.tell(self.frames.len(), Some(id), Scalar::Text(text));
             }
             7 => self.array()?,
             8 => {
                 let primitive = Primitive::from_wire(self.cursor.u8()?)?;
                 let value = primitive.read(&mut self.cursor)?;
                 self.root(|| format!("System.{primitive:?}"));
-                self.tell(self.frames.len(), value);
+                self.tell(self.frames.len(), None, value);
             }
             9 => {
-                self.cursor.i32_le()?;
+                let id = self.cursor.i32_le()?;
+                self.tell(self.frames.len(), None, Scalar::Reference(id));
             }
             10 => {}
             11 => return Ok(Filled::End),
             12 => {
                 let id = self.cursor.i32_le()?;
                 let name = text(&mut self.cursor)?;
-                if self.libraries.len() < MAX_CLASSES {
+                if self.libraries.len() < self.limits.max_nodes {
                     self.out.libraries.push(name.clone());
                     self.libraries.insert(id, name);
                 }
@@ -253,15 +292,15 @@ impl<'a> Walker<'a, '_> {
             13 => return Ok(Filled::Nulls(u64::from(self.cursor.u8()?))),
             14 => return count(&mut self.cursor).map(Filled::Nulls),
             15 => {
-                let left = self.array_info()?;
+                let (array, left) = self.array_info()?;
                 let primitive = Primitive::from_wire(self.cursor.u8()?)?;
                 self.root(|| format!("System.{primitive:?}[]"));
-                self.push(Frame::Elements { left, kind: Kind::Primitive(primitive) })?;
+                self.push_array(array, left, Kind::Primitive(primitive))?;
             }
             16 | 17 => {
-                let left = self.array_info()?;
+                let (array, left) = self.array_info()?;
                 self.root(|| if record == 16 { "System.Object[]" } else { "System.String[]" }.to_owned());
-                self.push(Frame::Elements { left, kind: Kind::Record })?;
+                self.push_array(array, left, Kind::Record)?;
             }
             21 => self.method_call()?,
             22 => self.method_return()?,
@@ -277,9 +316,16 @@ impl<'a> Walker<'a, '_> {
     }
 
     /// 2.4.2.1: object id and length.
-    fn array_info(&mut self) -> Result<u64, Stop> {
-        self.cursor.i32_le()?;
-        count(&mut self.cursor)
+    fn array_info(&mut self) -> Result<(i32, u64), Stop> {
+        Ok((self.cursor.i32_le()?, count(&mut self.cursor)?))
+    }
+
+    /// An array that stands where a value may stand is told as a reference to it.
+    fn push_array(&mut self, array: i32, left: u64, kind: Kind) -> Result<(), Stop> {
+        if !self.frames.is_empty() {
+            self.tell(self.frames.len(), None, Scalar::Reference(array));
+        }
+        self.push(Frame::Elements { array, left, kind })
     }
 
     /// 2.3.2: the four forms of a class, with or without types and a library.
@@ -314,15 +360,16 @@ impl<'a> Walker<'a, '_> {
     }
 
     fn class_number(&mut self, name: &str, library: Option<String>, members: &[String]) -> Option<usize> {
-        let known = self.out.classes.iter().position(|class| class.name == name);
-        if known.is_some() {
-            return known;
+        if let Some(known) = self.names.get(name) {
+            return Some(*known);
         }
-        if self.out.classes.len() >= MAX_CLASSES {
+        let number = self.out.classes.len();
+        if number >= self.limits.max_nodes {
             return None;
         }
+        self.names.insert(name.to_owned(), number);
         self.out.classes.push(Class { name: name.to_owned(), library, members: members.to_vec(), instances: 0 });
-        Some(self.out.classes.len() - 1)
+        Some(number)
     }
 
     /// 2.3.2.5: an object of a class that was defined before.
@@ -343,7 +390,7 @@ impl<'a> Walker<'a, '_> {
 
     /// 2.4.3.1: an array of any rank.
     fn array(&mut self) -> Result<(), Stop> {
-        self.cursor.i32_le()?;
+        let array = self.cursor.i32_le()?;
         let form = self.cursor.u8()?;
         let rank = count(&mut self.cursor)?;
         if form > 5 || rank == 0 || rank > MAX_RANK {
@@ -361,7 +408,7 @@ impl<'a> Walker<'a, '_> {
         let binary_type = self.cursor.u8()?;
         let kind = kind(binary_type, &mut self.cursor)?;
         self.root(|| "System.Array".to_owned());
-        self.push(Frame::Elements { left, kind })
+        self.push_array(array, left, kind)
     }
 
     /// 2.2.3.1. What the flags say is not in place follows as an array record.
@@ -376,9 +423,14 @@ impl<'a> Walker<'a, '_> {
     /// 2.2.3.3.
     fn method_return(&mut self) -> Result<(), Stop> {
         let flags = self.cursor.i32_le()?;
+        self.out.returned = Some(match flags {
+            flags if flags & 0x2000 != 0 => Returned::Exception,
+            flags if flags & 0x1800 != 0 => Returned::Value,
+            _ => Returned::Nothing,
+        });
         if flags & 0x800 != 0 {
             let value = self.coded_value()?;
-            self.tell(self.frames.len(), value);
+            self.tell(self.frames.len(), None, value);
         }
         self.inline_parts(flags)
     }
@@ -394,7 +446,7 @@ impl<'a> Walker<'a, '_> {
                     return Err(Stop::Limit);
                 }
                 let value = self.coded_value()?;
-                self.tell(self.frames.len(), value);
+                self.tell(self.frames.len(), None, value);
             }
         }
         Ok(())
