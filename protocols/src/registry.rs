@@ -75,6 +75,8 @@ pub mod echo;
 pub mod http;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
+#[path = "nrtp/mod.rs"]
+pub mod nrtp;
 #[path = "pgsql/mod.rs"]
 pub mod pgsql;
 #[path = "smb/mod.rs"]
@@ -103,6 +105,8 @@ app_layer! {
     Dns => dns,
     /// SMB: files, pipes and services of Windows hosts.
     Smb => smb,
+    /// [MS-NRTP]: .NET remoting over TCP.
+    Nrtp => nrtp,
     /// The template (RFC 862).
     Echo => echo,
 }

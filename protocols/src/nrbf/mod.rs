@@ -15,6 +15,8 @@ mod primitive;
 mod record;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 mod walk;
 
 pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, plain};
