@@ -26,12 +26,11 @@ const ADDRESSES: [(&str, &str); 3] = [
     ("System.Runtime.Remoting.ObjRef", "url"),
     ("System.Runtime.Remoting.Channels.ChannelDataStore", "_channelURIs"),
 ];
-/// Members that name the type which a delegate or a type object leads to.
-const TARGETS: [(&str, &str); 4] = [
+/// Members that name the type which a delegate or a method object leads to.
+const TARGETS: [(&str, &str); 3] = [
     ("System.DelegateSerializationHolder+DelegateEntry", "targetTypeName"),
     ("System.DelegateSerializationHolder+DelegateEntry", "type"),
     ("System.Reflection.MemberInfoSerializationHolder", "ClassName"),
-    ("System.UnitySerializationHolder", "Data"),
 ];
 const OBJ_REF: &str = "System.Runtime.Remoting.ObjRef";
 
@@ -72,7 +71,7 @@ pub struct Facts {
     pub addresses: Vec<Address>,
     /// There is a remote object.
     pub remote: bool,
-    /// Types that delegates and type objects lead to, bounded.
+    /// Types that delegates and method objects lead to, bounded.
     pub targets: Vec<String>,
     /// Texts, each once where it is written, bounded together; values of members that are named as secrets left out.
     pub texts: Vec<String>,

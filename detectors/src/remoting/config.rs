@@ -1,0 +1,33 @@
+//! What detections on .NET remoting are configured with.
+
+/// Ports, and who may issue tokens.
+#[derive(Clone, Debug)]
+pub struct RemotingConfig {
+    /// Ports of services of the product that take serialised objects.
+    pub ports: Vec<u16>,
+    /// Ports of the mount service (9401012).
+    pub mount_ports: Vec<u16>,
+    /// Types of gadgets besides those shipped, without assembly.
+    pub gadget_types: Vec<String>,
+    /// Host names, addresses or whole issuers whose SSO tokens the Enterprise Manager may be given (9401013). A name stands for what
+    /// is below it.
+    pub sso_issuers: Vec<String>,
+    /// Bytes of a body that are held to be read.
+    pub max_body: usize,
+}
+
+impl Default for RemotingConfig {
+    fn default() -> Self {
+        Self {
+            ports: vec![
+                6_160, 6_162, 6_163, 6_167, 6_169, 6_170, 6_172, 6_173, 6_180, 6_190, 6_290, 8_000, 9_380, 9_381, 9_392, 9_393,
+                9_394, 9_395, 9_396, 9_397, 9_398, 9_399, 9_401, 9_402, 9_403, 9_405, 9_419, 9_420, 9_501, 10_003, 10_005,
+                10_006,
+            ],
+            mount_ports: vec![6_170, 8_000],
+            gadget_types: Vec::new(),
+            sso_issuers: Vec::new(),
+            max_body: 256 << 10,
+        }
+    }
+}
