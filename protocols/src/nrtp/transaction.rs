@@ -207,7 +207,8 @@ pub fn content_fields(facts: &Facts, fields: &mut Fields) {
 
 impl Secured {
     fn fields(&self) -> Fields {
-        let mut fields = Fields::new().with("stream", "negotiate").with("mechanism", self.mechanism);
+        let mut fields = Fields::new().with("stream", "negotiate");
+        fields.set_some("mechanism", Some(self.mechanism).filter(|mechanism| !mechanism.is_empty()));
         fields.set_some("user", self.user.clone());
         fields.set_some("workstation", self.workstation.clone());
         fields.set_some("established", self.established);
