@@ -190,7 +190,8 @@ fn remoting(criterion: &mut Criterion) {
         let text = "x".repeat(100_000);
         let call = Stream::default().call("M", "T", Some(&[&text])).end();
         let chunked = nrbf::chunked(operation::REQUEST, &nrbf::request_headers(URI), &call, 1).repeat(factor);
-        let small = nrbf::message(operation::ONE_WAY, &[[9, 0, 0].repeat(250).as_slice(), &[0, 0]].concat(), &[]).repeat(400 * factor);
+        let small =
+            nrbf::message(operation::ONE_WAY, &[[9, 0, 0].repeat(250).as_slice(), &[0, 0]].concat(), &[]).repeat(400 * factor);
         let lost = [b"junk".as_slice(), &b".NET\x01\0\x02\0\x07".repeat(40_000 * factor)].concat();
         let members: Vec<(&str, Value)> = (0..800 * factor).map(|_| ("_channelURIs", Value::Reference(7))).collect();
         let texts: Vec<Value> = (0..500 * factor).map(|number| format!("tcp://192.0.2.1:{number}").as_str().into()).collect();
