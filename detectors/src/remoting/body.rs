@@ -13,6 +13,8 @@ pub struct Body {
     bytes: Vec<u8>,
     /// Not all of it is held.
     cut: bool,
+    /// It is of interest whatever it holds.
+    wanted: bool,
 }
 
 /// At most one of each direction is on its way.
@@ -29,9 +31,9 @@ impl Bodies {
         let known = self.0.iter().position(|body| body.direction == part.direction && body.tx_id == part.tx_id);
         let at = match known {
             Some(at) => at,
-            None if part.offset == 0 && (wanted || nrbf::is_header(part.bytes)) => {
+            None if part.offset == 0 && (wanted || nrbf::may_begin(part.bytes)) => {
                 self.0.retain(|body| body.direction != part.direction);
-                self.0.push(Body { tx_id: part.tx_id, direction: part.direction, bytes: Vec::new(), cut: false });
+                self.0.push(Body { tx_id: part.tx_id, direction: part.direction, bytes: Vec::new(), cut: false, wanted });
                 self.0.len() - 1
             }
             None => return None,
@@ -44,6 +46,10 @@ impl Bodies {
             body.cut = room < part.bytes.len();
         } else {
             body.cut |= !part.bytes.is_empty();
+        }
+        if !body.wanted && !nrbf::may_begin(&body.bytes) {
+            self.0.swap_remove(at);
+            return None;
         }
         if part.state == PartState::More {
             return None;

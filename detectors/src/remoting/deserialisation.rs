@@ -79,7 +79,7 @@ impl Cause {
 }
 
 /// Looks for a reason.
-pub fn judge(facts: &Facts, carried: &Carried<'_>, more: &[String]) -> Option<Cause> {
+pub fn judge(facts: &Facts, carried: &Carried<'_>, more: &[String], home: &dyn Fn(IpAddr) -> bool) -> Option<Cause> {
     let mut cause = Cause::default();
     let add = |list: &mut Vec<String>, name: &str| {
         let name = bounded(name, MAX_NAME);
@@ -88,7 +88,7 @@ pub fn judge(facts: &Facts, carried: &Carried<'_>, more: &[String]) -> Option<Ca
         }
     };
     // The first object of what should be a call and is none.
-    let root = facts.root.as_deref().filter(|_| carried.is_request && facts.call.is_none());
+    let root = facts.root.as_deref().filter(|_| carried.is_request && (facts.call.is_none() || facts.object_first));
     for known in &facts.types {
         match gadgets::of_type(&known.name, more) {
             Some((name, Sign::Type)) => add(&mut cause.gadgets, name),
@@ -100,7 +100,7 @@ pub fn judge(facts: &Facts, carried: &Carried<'_>, more: &[String]) -> Option<Ca
         add(&mut cause.targets, target);
     }
     if facts.remote && !carried.is_reply {
-        cause.foreign = objects::foreign(facts, carried.sender, carried.reader, carried.uri);
+        cause.foreign = objects::foreign(facts, carried, home);
         cause.foreign.truncate(MAX_SHOWN);
     }
     (cause != Cause::default()).then_some(cause)

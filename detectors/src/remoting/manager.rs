@@ -87,7 +87,7 @@ pub fn tokens(body: &[u8]) -> Vec<Token> {
             });
         }
     } else {
-        for value in json_values(&body).take(MAX_TOKENS) {
+        for value in json_values(&body).into_iter().take(MAX_TOKENS) {
             let mut token = Token::default();
             read_text(&value, &mut token);
             found.push(token);
@@ -143,31 +143,44 @@ fn read_tree(root: &Element, token: &mut Token) {
     });
 }
 
-/// The values of the member, escapes undone as far as tokens have any.
-fn json_values(body: &str) -> impl Iterator<Item = String> {
-    let lower = body.to_ascii_lowercase();
-    let name = format!("\"{}\"", TOKEN.to_ascii_lowercase());
-    let places: Vec<usize> = lower.match_indices(&name).map(|(at, _)| at + name.len()).take(MAX_TOKENS).collect();
-    places.into_iter().filter_map(|at| {
-        let rest = body.get(at..)?.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
-        let mut value = String::new();
-        let mut characters = rest.chars();
-        while let Some(character) = characters.next() {
-            match character {
-                '"' => return Some(value),
-                '\\' => match characters.next()? {
-                    'n' | 'r' | 't' => value.push(' '),
-                    'u' => {
-                        let digits: String = characters.by_ref().take(4).collect();
-                        value.push(u32::from_str_radix(&digits, 16).ok().and_then(char::from_u32)?);
-                    }
-                    other => value.push(other),
-                },
-                other => value.push(other),
-            }
+/// The values of the member, escapes undone as far as names and tokens have any. Every text is looked at, wherever it stands.
+fn json_values(body: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let Some((name, behind)) = rest.split_once('"').and_then(|(_, text)| json_text(text)) {
+        rest = behind;
+        let value = behind.trim_start().strip_prefix(':').and_then(|value| value.trim_start().strip_prefix('"'));
+        if name.eq_ignore_ascii_case(TOKEN)
+            && let Some((value, behind)) = value.and_then(json_text)
+        {
+            rest = behind;
+            found.push(value);
         }
-        None
-    })
+    }
+    found
+}
+
+/// A text up to its quotation mark (RFC 8259 §7), and what follows.
+fn json_text(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((value, characters.as_str())),
+            '\\' => match characters.next()? {
+                'n' | 'r' | 't' => value.push(' '),
+                'u' => {
+                    let digits = characters.as_str().get(..4)?;
+                    characters = characters.as_str().get(4..)?.chars();
+                    value.push(
+                        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    );
+                }
+                other => value.push(other),
+            },
+            other => value.push(other),
+        }
+    }
 }
 
 /// The issuers of tokens that are not in the list.

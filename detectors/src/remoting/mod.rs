@@ -44,6 +44,8 @@ pub static METAS: &[&Meta] = &[&deserialisation::META, &trigger::META, &manager:
 const MAX_ASKED: usize = 64;
 /// Elements of a WCF message on the way to a text.
 const MAX_DEPTH: usize = 32;
+/// How remoting over HTTP says that it is binary.
+const BINARY: &str = "application/octet-stream";
 /// Bytes of a URI shown.
 const MAX_URI: usize = 512;
 /// Texts of one stream that are unfolded.
@@ -122,7 +124,8 @@ impl Remoting {
             is_reply: place.is_reply,
         };
         let mut findings = Vec::new();
-        if let Some(cause) = deserialisation::judge(facts, &carried, &context.config.remoting.gadget_types)
+        if let Some(cause) =
+            deserialisation::judge(facts, &carried, &context.config.remoting.gadget_types, &|ip| context.config.is_home(ip))
             && self.is_new(context, deserialisation::META.sid, cause.key())
         {
             let max = context.config.max_excerpt;
@@ -257,7 +260,7 @@ impl Remoting {
                     self.body(context, &body, &bytes, out);
                 }
             }
-            http::Transaction::Http2 { .. } => {}
+            http::Transaction::Range(_) | http::Transaction::Http2 { .. } => {}
         }
     }
 
@@ -273,15 +276,17 @@ impl Remoting {
         let content_type = if to_server { content_type } else { None };
         // What says that it is binary and is none gives nothing.
         let decoded = nrtp::decode(content_type.as_deref(), bytes, body.is_whole(), &limits);
-        let is_remoting = decoded.formatter == nrtp::Formatter::Soap || nrbf::is_header(bytes);
-        let facts = if is_remoting { decoded.facts.map(|facts| *facts) } else { nrbf::facts_in_text(bytes, &limits) };
+        let says_binary = content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(BINARY));
+        let says_so = says_binary && nrbf::may_be_header(bytes);
+        let is_remoting = decoded.formatter == nrtp::Formatter::Soap || nrbf::is_header(bytes) || says_so;
+        let facts = if is_remoting { decoded.facts.map(|facts| *facts) } else { nrbf::facts_inside(bytes, &limits) };
         let place = Place {
             carrier: "http",
             tx_id,
             direction: body.direction,
             uri: None,
             is_reply: !to_server,
-            is_request: to_server && is_remoting && facts.as_ref().is_some_and(|facts| facts.call.is_some()),
+            is_request: to_server && is_remoting && (says_so || facts.as_ref().is_some_and(|facts| facts.call.is_some())),
             object,
         };
         let mut findings = Vec::new();

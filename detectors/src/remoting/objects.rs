@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use backstop_protocols::nrbf::{Address, Facts};
 
+use super::deserialisation::Carried;
+
 /// An address that leads away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// As it stood.
     pub uri: String,
-    /// It is an address, not a name: nothing is guessed.
+    /// It is an address, not a name, and none that a client with a second one inside may write: nothing is guessed.
     pub certain: bool,
 }
 
@@ -24,26 +26,29 @@ pub fn host(uri: &str) -> Option<&str> {
     host.split(':').next().filter(|host| !host.is_empty())
 }
 
-/// The addresses that lead away from both ends. `uri` is the request's own; nobody but a client that wants to be called back gives its
+/// The addresses that lead away from both ends; nobody but a client that wants to be called back gives its
 /// own address, and then with the object's type and channels, as an argument of a call.
-pub fn foreign(facts: &Facts, client: IpAddr, server: IpAddr, uri: Option<&str>) -> Vec<Foreign> {
-    facts.addresses.iter().filter_map(|address| leads_away(address, facts.call.is_some(), client, server, uri)).collect()
+pub fn foreign(facts: &Facts, carried: &Carried<'_>, home: &dyn Fn(IpAddr) -> bool) -> Vec<Foreign> {
+    let in_call = facts.call.is_some() && !facts.object_first;
+    facts.addresses.iter().filter_map(|address| leads_away(address, in_call, carried, home)).collect()
 }
 
-fn leads_away(address: &Address, in_call: bool, client: IpAddr, server: IpAddr, uri: Option<&str>) -> Option<Foreign> {
+fn leads_away(address: &Address, in_call: bool, carried: &Carried<'_>, home: &dyn Fn(IpAddr) -> bool) -> Option<Foreign> {
+    let (client, server) = (carried.sender, carried.reader);
     let scheme = address.uri.split("://").next().unwrap_or_default();
     // A pipe of the machine itself.
     if scheme.eq_ignore_ascii_case("ipc") {
         return None;
     }
     let host = host(&address.uri)?;
-    let own = uri.and_then(self::host);
+    let own = carried.uri.and_then(self::host);
     let callback = in_call && !address.bare;
     let of_client = |ip: IpAddr| ip == client && callback;
     let (away, certain) = match host.parse::<IpAddr>() {
         Ok(ip) => {
             let ip = ip.to_canonical();
-            (!(ip.is_loopback() || ip.is_unspecified() || ip == server.to_canonical() || of_client(ip)), true)
+            let away = !(ip.is_loopback() || ip.is_unspecified() || ip == server.to_canonical() || of_client(ip));
+            (away, !(callback && home(ip)))
         }
         Err(_) => {
             let same = own.is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.eq_ignore_ascii_case("localhost");

@@ -11,6 +11,7 @@ use crate::testing::{Flow, object};
 use crate::{Confidence, DetectConfig, Finding, Outcome};
 
 mod deserialisation;
+mod evasion;
 mod manager;
 mod trigger;
 

@@ -4,11 +4,12 @@
 //! put together at the end. Streams in arrays of bytes and in base64 texts are read too, to [`MAX_NESTED`] levels: each level is no
 //! longer than the one around it, so the work stays linear.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::find;
 use super::primitive::Scalar;
-use super::walk::{Returned, Visit, walk};
+use super::walk::{Returned, Visit, Walk, walk};
+use super::{find, hidden, schema};
 use crate::contract::Limits;
 
 /// Streams inside streams.
@@ -17,6 +18,8 @@ pub const MAX_NESTED: usize = 4;
 const MAX_NAME: usize = 1_024;
 /// Different addresses and targets kept of one stream.
 const MAX_LISTED: usize = 1_024;
+/// Streams read in bytes that are something else.
+const MAX_INSIDE: u64 = 16;
 /// Assemblies kept.
 const MAX_LIBRARIES: usize = 64;
 
@@ -33,11 +36,13 @@ const TARGETS: [(&str, &str); 3] = [
     ("System.Reflection.MemberInfoSerializationHolder", "ClassName"),
 ];
 const OBJ_REF: &str = "System.Runtime.Remoting.ObjRef";
+/// A type as an object, its name in `Data`. Of constructed types the arguments matter.
+const TYPE_OBJECT: &str = "System.UnitySerializationHolder";
 
 /// A type that a stream has objects of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Type {
-    /// Its name as on the wire, bounded.
+    /// Its name as on the wire, escapes undone, bounded.
     pub name: String,
     /// The assembly, where the stream names one.
     pub library: Option<String>,
@@ -61,9 +66,11 @@ pub struct Facts {
     pub root: Option<String>,
     /// Method and type of a call.
     pub call: Option<(String, String)>,
+    /// An object stands in front of the call, where none is written.
+    pub object_first: bool,
     /// What a method returned.
     pub returned: Option<Returned>,
-    /// Types, in the order of their first objects, those of streams inside behind them.
+    /// Types, in the order of their first objects, those of streams inside behind them; with those that schemas of data sets name.
     pub types: Vec<Type>,
     /// Assemblies named, bounded.
     pub libraries: Vec<String>,
@@ -86,6 +93,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    fn add_type(&mut self, name: &str, library: Option<String>, nested: usize) {
+        let name = unescaped(name);
+        self.remote |= plain(&name) == OBJ_REF;
+        self.types.push(Type { name: bounded(name.as_bytes(), MAX_NAME), library, nested });
+    }
+
     /// What is kept while a reply is waited for.
     pub fn trim(&mut self) {
         self.texts = Vec::new();
@@ -121,6 +134,25 @@ pub fn facts(bytes: &[u8], limits: &Limits) -> Facts {
     facts
 }
 
+/// What streams say that stand in other bytes, as they are or as base64: a body that is something else around them.
+#[must_use]
+pub fn facts_inside(bytes: &[u8], limits: &Limits) -> Option<Facts> {
+    let mut facts = Facts::default();
+    let mut room = limits.max_text;
+    inside_text(bytes, limits, 0, &mut room, &mut facts);
+    let mut rest = bytes;
+    while let Some(stream) = find::in_bytes(rest).and_then(|at| rest.get(at..)) {
+        if facts.nested >= MAX_INSIDE {
+            facts.limited = true;
+            break;
+        }
+        facts.nested += 1;
+        read(stream, limits, 1, &mut room, &mut facts);
+        rest = stream.get(1..).unwrap_or_default();
+    }
+    (facts.nested > 0).then_some(facts)
+}
+
 /// Adds what base64 texts hold, each for itself.
 #[must_use]
 pub fn facts_in_text(text: &[u8], limits: &Limits) -> Option<Facts> {
@@ -131,7 +163,7 @@ pub fn facts_in_text(text: &[u8], limits: &Limits) -> Option<Facts> {
 }
 
 fn read(bytes: &[u8], limits: &Limits, nested: usize, room: &mut usize, out: &mut Facts) {
-    let mut reader = Reader::new(room, out);
+    let mut reader = Reader::new(room, nested, out);
     let walked = walk(bytes, limits, &mut |visit| reader.visit(visit));
     reader.resolve();
     let inner = std::mem::take(&mut reader.inner);
@@ -141,37 +173,53 @@ fn read(bytes: &[u8], limits: &Limits, nested: usize, room: &mut usize, out: &mu
             .call
             .map(|(method, class)| (bounded(method.as_bytes(), MAX_NAME), bounded(class.as_bytes(), MAX_NAME)))
             .or(out.call.take());
+        out.object_first |= walked.object_first;
         out.returned = walked.returned.or(out.returned);
         out.complete = walked.complete;
     }
     out.malformed |= walked.malformed_at.is_some();
     out.limited |= walked.limited;
+    let mut known = HashSet::new();
     for class in walked.classes {
-        out.remote |= plain(&class.name) == OBJ_REF;
         let library = class.library.map(|name| bounded(name.as_bytes(), MAX_NAME));
-        out.types.push(Type { name: bounded(class.name.as_bytes(), MAX_NAME), library, nested });
+        known.insert(bounded(class.name.as_bytes(), MAX_NAME));
+        out.add_type(&class.name, library, nested);
+    }
+    let mut doubtful = walked.doubtful_from;
+    while let Some((at, name)) = doubtful.and_then(|from| hidden::next(bytes, from)) {
+        doubtful = Some(at + 1);
+        let name = bounded(name, MAX_NAME);
+        if !known.contains(&name) {
+            out.add_type(&name, None, nested);
+            known.insert(name);
+        }
     }
     let free = MAX_LIBRARIES.saturating_sub(out.libraries.len());
     out.libraries.extend(walked.libraries.iter().take(free).map(|name| bounded(name.as_bytes(), MAX_NAME)));
-    for bytes in inner {
-        out.nested += 1;
-        if nested >= MAX_NESTED {
-            out.limited = true;
-        } else {
-            read(&bytes, limits, nested + 1, room, out);
-        }
-    }
+    inner.iter().for_each(|bytes| inside(bytes, limits, nested, room, out));
 }
 
 fn inside_text(text: &[u8], limits: &Limits, nested: usize, room: &mut usize, out: &mut Facts) {
-    for bytes in find::in_text(text) {
-        out.nested += 1;
-        if nested >= MAX_NESTED {
-            out.limited = true;
-        } else {
-            read(&bytes, limits, nested + 1, room, out);
-        }
+    find::in_text(text).iter().for_each(|bytes| inside(bytes, limits, nested, room, out));
+}
+
+fn inside(bytes: &[u8], limits: &Limits, nested: usize, room: &mut usize, out: &mut Facts) {
+    // What only may begin so is one where it gives an object or a call.
+    let gives = |walked: &Walk| walked.call.is_some() || walked.classes.iter().any(|class| class.name.contains('.'));
+    if !find::is_header(bytes) && !gives(&walk(bytes, limits, &mut |_| {})) {
+        return;
     }
+    out.nested += 1;
+    if nested >= MAX_NESTED {
+        out.limited = true;
+    } else {
+        read(bytes, limits, nested + 1, room, out);
+    }
+}
+
+/// A type's name as readers take it: a backslash only says that what follows stands for itself.
+fn unescaped(name: &str) -> Cow<'_, str> {
+    if name.contains('\\') { Cow::Owned(name.replace('\\', "")) } else { Cow::Borrowed(name) }
 }
 
 /// A type's name without its assembly, generic arguments and dimensions.
@@ -194,7 +242,8 @@ enum Slot {
 }
 
 fn slot(class: &str, member: &str) -> Option<Slot> {
-    let class = plain(class);
+    let class = unescaped(class);
+    let class = plain(&class);
     let is = |known: &(&str, &str)| known.0 == class && known.1 == member;
     if ADDRESSES.iter().any(is) {
         return Some(Slot::Address { bare: member == "url" });
@@ -204,6 +253,7 @@ fn slot(class: &str, member: &str) -> Option<Slot> {
 
 struct Reader<'r> {
     room: &'r mut usize,
+    nested: usize,
     out: &'r mut Facts,
     /// Members that are references, by what they refer to.
     wanted: HashSet<(i32, Slot)>,
@@ -222,9 +272,9 @@ enum Element {
 }
 
 impl<'r> Reader<'r> {
-    fn new(room: &'r mut usize, out: &'r mut Facts) -> Self {
+    fn new(room: &'r mut usize, nested: usize, out: &'r mut Facts) -> Self {
         let (wanted, added) = Default::default();
-        Self { room, out, wanted, added, texts: HashMap::new(), elements: HashMap::new(), inner: Vec::new() }
+        Self { room, nested, out, wanted, added, texts: HashMap::new(), elements: HashMap::new(), inner: Vec::new() }
     }
 
     fn visit(&mut self, visit: &Visit<'_>) {
@@ -242,6 +292,9 @@ impl<'r> Reader<'r> {
                         self.texts.insert(id, bounded(text, MAX_NAME));
                     }
                 }
+                if visit.member == "Data" && plain(visit.class) == TYPE_OBJECT && memchr::memchr(b'`', text).is_some() {
+                    self.out.add_type(&bounded(text, MAX_NAME), None, self.nested);
+                }
                 self.text(visit.member, text);
             }
             Scalar::Reference(id) => {
@@ -251,7 +304,7 @@ impl<'r> Reader<'r> {
                     self.elements.entry(array).or_default().push(Element::Reference(id));
                 }
             }
-            Scalar::Bytes(bytes) if find::is_header(bytes) => self.inner.push(bytes.to_vec()),
+            Scalar::Bytes(bytes) if find::may_be_header(bytes) => self.inner.push(bytes.to_vec()),
             _ => {}
         }
     }
@@ -259,6 +312,11 @@ impl<'r> Reader<'r> {
     fn text(&mut self, member: &str, text: &[u8]) {
         if find::may_hold(text) {
             self.inner.extend(find::in_text(text));
+        }
+        let named = schema::types(text);
+        self.out.limited |= named.len() > MAX_LISTED;
+        for name in named.iter().take(MAX_LISTED) {
+            self.out.add_type(&bounded(name.as_bytes(), MAX_NAME), None, self.nested);
         }
         if crate::veeam::is_secret(member) || *self.room == 0 || text.is_empty() {
             return;

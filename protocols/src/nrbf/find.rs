@@ -6,6 +6,9 @@ use data_encoding::BASE64_NOPAD;
 const HEADER: usize = 17;
 /// The version 1.0 where it begins on a group of four characters: bytes 9 to 14 of the header.
 const VERSION: &[u8] = b"AQAAAAAA";
+/// The same as bytes, and how many are in front of it.
+const RAW_VERSION: &[u8] = &[1, 0, 0, 0, 0, 0, 0, 0];
+const RAW_BEFORE: usize = 9;
 /// Characters of base64 in front of it.
 const BEFORE: usize = 12;
 /// Characters that hold the header.
@@ -21,10 +24,32 @@ pub fn is_header(bytes: &[u8]) -> bool {
     version && bytes.get(HEADER).is_none_or(|record| matches!(record, 1..=8 | 10..=17 | 21 | 22))
 }
 
+/// Whether a reader might take bytes for a stream: of the header it looks at the major version only. Half of all bytes may begin so,
+/// and say nothing.
+#[must_use]
+pub fn may_be_header(bytes: &[u8]) -> bool {
+    let Some([_, _, _, _, _, _, _, _, _, a, b, c, d, _, _, _, _]) = bytes.first_chunk::<HEADER>() else { return false };
+    let version = i32::from_le_bytes([*a, *b, *c, *d]) <= 1;
+    version && bytes.get(HEADER).is_some_and(|record| matches!(record, 1..=8 | 10..=17 | 21 | 22))
+}
+
+/// Whether bytes that may be no more than the beginning of a stream could become one.
+#[must_use]
+pub fn may_begin(bytes: &[u8]) -> bool {
+    is_header(bytes) || (bytes.len() < HEADER && bytes.first().is_none_or(|first| *first == 0))
+}
+
+/// Where the first stream begins in bytes that are something else.
+#[must_use]
+pub fn in_bytes(bytes: &[u8]) -> Option<usize> {
+    let begins = memchr::memmem::find_iter(bytes, RAW_VERSION).filter_map(|at| at.checked_sub(RAW_BEFORE));
+    begins.into_iter().find(|begin| bytes.get(*begin..).is_some_and(|rest| rest.len() > HEADER && is_header(rest)))
+}
+
 /// A cheap look whether a text may hold one.
 #[must_use]
 pub fn may_hold(text: &[u8]) -> bool {
-    text.len() >= HEAD && memchr::memchr(b'A', text).is_some()
+    text.len() >= HEAD
 }
 
 /// Streams in base64, in order. Blanks between characters do not count, as for .NET. Linear: what was decoded is not looked at again.
@@ -60,7 +85,7 @@ fn run(text: &[u8]) -> usize {
 }
 
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if text.first() != Some(&b'A') || !BASE64_NOPAD.decode(text.get(..HEAD)?).is_ok_and(|head| is_header(&head)) {
+    if !BASE64_NOPAD.decode(text.get(..HEAD)?).is_ok_and(|head| may_be_header(&head)) {
         return None;
     }
     let len = run(text);

@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::hidden;
 use super::primitive::{Primitive, Scalar};
 use super::record::{Kind, Stop, count, kind, length_prefixed, text};
 use crate::contract::Limits;
 use crate::cursor::Cursor;
 
-/// Members of one class at most.
-const MAX_MEMBERS: u64 = 4_096;
 /// Dimensions of an array at most ([MS-NRBF] 2.4.3.1 has no bound; .NET has 32).
 const MAX_RANK: u64 = 32;
+/// How often a walk goes on behind what it could not read.
+const MAX_RESTARTS: usize = 32;
 
 /// A class and how often it occurs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,11 @@ pub struct Walk {
     pub malformed_at: Option<usize>,
     /// A cap was reached.
     pub limited: bool,
+    /// From here on a reader may see other records than were walked: the walk stopped here, or an object came whose members' types
+    /// only the reader knows.
+    pub doubtful_from: Option<usize>,
+    /// An object stands in front of the call.
+    pub object_first: bool,
 }
 
 /// How a method ended, as the flags of its return say ([MS-NRBF] 2.2.1.1).
@@ -98,6 +104,10 @@ struct Walker<'a, 'v> {
     names: HashMap<String, usize>,
     frames: Vec<Frame>,
     nodes: usize,
+    /// Where the record or value begins that is read.
+    at: usize,
+    /// Behind the first object whose members' types the stream does not say.
+    untyped: Option<usize>,
     out: Walk,
 }
 
@@ -112,13 +122,32 @@ pub fn walk(bytes: &[u8], limits: &Limits, visit: &mut dyn FnMut(&Visit<'_>)) ->
         names: HashMap::new(),
         frames: Vec::new(),
         nodes: 0,
+        at: 0,
+        untyped: None,
         out: Walk::default(),
     };
-    match walker.run() {
-        Ok(()) => walker.out.complete = true,
-        Err(Stop::Malformed) => walker.out.malformed_at = Some(walker.cursor.position()),
-        Err(Stop::Limit) => walker.out.limited = true,
-        Err(Stop::Short) => {}
+    let stop = match walker.header().and_then(|()| walker.records()) {
+        Ok(()) => {
+            walker.out.complete = true;
+            walker.out.doubtful_from = walker.untyped;
+            return walker.out;
+        }
+        Err(stop) => stop,
+    };
+    match stop {
+        Stop::Malformed => walker.out.malformed_at = Some(walker.cursor.position()),
+        Stop::Limit => walker.out.limited = true,
+        Stop::Short => {}
+    }
+    walker.out.doubtful_from = Some(walker.untyped.unwrap_or(walker.at).min(walker.at));
+    // A reader may have gone on: from the next object that can be read.
+    for _ in 0..MAX_RESTARTS {
+        let Some((at, _)) = hidden::next(bytes, walker.at.saturating_add(1)) else { break };
+        walker.frames.clear();
+        walker.cursor = Cursor::new(bytes);
+        if walker.cursor.take(at).is_err() || walker.records().is_ok() || walker.nodes > limits.max_nodes {
+            break;
+        }
     }
     walker.out
 }
@@ -136,18 +165,20 @@ enum Filled {
 }
 
 impl<'a> Walker<'a, '_> {
-    fn run(&mut self) -> Result<(), Stop> {
-        // 2.6.1: the header comes first. Readers refuse a later major version only, whatever the specification says of the
-        // minor one; so does this one.
-        if self.cursor.u8()? != 0 {
-            return Err(Stop::Malformed);
-        }
-        self.cursor.take(8)?;
+    /// 2.6.1. Readers refuse a later major version only, whatever the specification says of the record's type and the minor version;
+    /// so does this one.
+    fn header(&mut self) -> Result<(), Stop> {
+        self.cursor.take(9)?;
         if self.cursor.i32_le()? > 1 {
             return Err(Stop::Malformed);
         }
         self.cursor.i32_le()?;
+        Ok(())
+    }
+
+    fn records(&mut self) -> Result<(), Stop> {
         loop {
+            self.at = self.cursor.position();
             self.nodes += 1;
             if self.nodes > self.limits.max_nodes {
                 return Err(Stop::Limit);
@@ -333,20 +364,30 @@ impl<'a> Walker<'a, '_> {
         let id = self.cursor.i32_le()?;
         let name = text(&mut self.cursor)?;
         let members = count(&mut self.cursor)?;
-        if members > MAX_MEMBERS {
-            return Err(Stop::Limit);
-        }
+        // Whatever comes of its members, its name counts.
+        let class = self.class_number(&name);
+        self.root(|| name.clone());
         let mut names = Vec::new();
         for _ in 0..members {
             self.nodes += 1;
+            if self.nodes > self.limits.max_nodes {
+                return Err(Stop::Limit);
+            }
             names.push(text(&mut self.cursor)?);
         }
+        let kinds_unknown = matches!(record, 2 | 3) && !names.is_empty();
         let kinds = if record == 4 || record == 5 { self.member_types(names.len())? } else { vec![Kind::Record; names.len()] };
         let library = match record {
             3 | 5 => self.libraries.get(&self.cursor.i32_le()?).cloned(),
             _ => None,
         };
-        let class = self.class_number(&name, library, &names);
+        if kinds_unknown && self.untyped.is_none() {
+            self.untyped = Some(self.cursor.position());
+        }
+        if let Some(class) = class.and_then(|at| self.out.classes.get_mut(at)).filter(|class| class.instances == 0) {
+            class.library = library;
+            class.members.clone_from(&names);
+        }
         let definition = Arc::new(Definition { class, name, members: names.into_iter().zip(kinds).collect() });
         if self.definitions.len() < self.limits.max_nodes {
             self.definitions.insert(id, Arc::clone(&definition));
@@ -359,7 +400,7 @@ impl<'a> Walker<'a, '_> {
         types.iter().map(|&binary_type| kind(binary_type, &mut self.cursor)).collect()
     }
 
-    fn class_number(&mut self, name: &str, library: Option<String>, members: &[String]) -> Option<usize> {
+    fn class_number(&mut self, name: &str) -> Option<usize> {
         if let Some(known) = self.names.get(name) {
             return Some(*known);
         }
@@ -368,7 +409,7 @@ impl<'a> Walker<'a, '_> {
             return None;
         }
         self.names.insert(name.to_owned(), number);
-        self.out.classes.push(Class { name: name.to_owned(), library, members: members.to_vec(), instances: 0 });
+        self.out.classes.push(Class { name: name.to_owned(), library: None, members: Vec::new(), instances: 0 });
         Some(number)
     }
 
@@ -381,7 +422,6 @@ impl<'a> Walker<'a, '_> {
     }
 
     fn instance(&mut self, definition: &Arc<Definition>) -> Result<(), Stop> {
-        self.root(|| definition.name.clone());
         if let Some(class) = definition.class.and_then(|at| self.out.classes.get_mut(at)) {
             class.instances += 1;
         }
@@ -416,7 +456,10 @@ impl<'a> Walker<'a, '_> {
         let flags = self.cursor.i32_le()?;
         let method = self.coded_text()?;
         let class = self.coded_text()?;
-        self.out.call = Some((method, class));
+        if self.out.call.is_none() {
+            self.out.object_first = self.out.root.is_some();
+            self.out.call = Some((method, class));
+        }
         self.inline_parts(flags)
     }
 

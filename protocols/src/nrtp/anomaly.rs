@@ -8,7 +8,7 @@ pub const BAD_OPERATION: &str = "nrtp_bad_operation";
 pub const BAD_PREAMBLE: &str = "nrtp_bad_preamble";
 /// A negative length of content or of a chunk, or a chunk that does not end with CR LF (2.2.3.3.1).
 pub const BAD_LENGTH: &str = "nrtp_bad_length";
-/// A header with an unknown format, or longer than any needs to be.
+/// A header with an unknown format, or a text in one that is longer than any needs to be: the next header is read behind it.
 pub const BAD_HEADER: &str = "nrtp_bad_header";
 /// More headers than any message needs.
 pub const TOO_MANY_HEADERS: &str = "nrtp_too_many_headers";

@@ -41,7 +41,8 @@ pub fn decode(content_type: Option<&str>, bytes: &[u8], whole: bool, limits: &Li
     let says_binary =
         content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("application/octet-stream"));
     let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if nrbf::is_header(bytes) || (says_binary && !text.trim_ascii_start().starts_with(b"<")) {
+    // The first byte says nothing to who reads it as binary.
+    if nrbf::is_header(bytes) || (says_binary && (nrbf::may_be_header(bytes) || !text.trim_ascii_start().starts_with(b"<"))) {
         let facts = nrbf::facts(bytes, limits);
         let anomaly = (whole && facts.malformed).then_some(anomaly::MALFORMED_CONTENT);
         return Decoded { formatter: Formatter::Binary, facts: Some(Box::new(facts)), anomaly };

@@ -5,7 +5,7 @@ use crate::cursor::{Cursor, Short};
 
 /// 2.2.3.3: `.NET`.
 pub const PREAMBLE: &[u8] = b".NET";
-/// Bytes of a text in a header at most.
+/// Bytes of a text in a header that are waited for; of a longer one the head is read and the rest passed over.
 const MAX_STRING: usize = 16 * 1024;
 /// Bytes of one that are kept.
 pub const MAX_KEPT: usize = 1_024;
@@ -47,8 +47,10 @@ pub struct Start {
 pub enum Header {
     /// 0: content follows.
     End,
-    /// 1.
-    Custom(String, String),
+    /// 1: its name. The value follows.
+    Name(String),
+    /// Its value.
+    Custom(String),
     /// 2: 0 is success.
     StatusCode(u16),
     /// 3.
@@ -129,19 +131,46 @@ pub fn begins(bytes: &[u8]) -> Option<bool> {
     }
 }
 
-/// Reads the next header; and the bytes it takes.
+/// What was read of the headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// What it is.
+    pub header: Header,
+    /// The bytes it takes …
+    pub used: usize,
+    /// … and those behind them that are passed over.
+    pub skip: u64,
+}
+
+/// Reads the value of a header whose name was read.
 ///
 /// # Errors
 /// It is not whole, or breaks the format.
-pub fn header(bytes: &[u8]) -> Result<(Header, usize), FrameError> {
+pub fn custom(bytes: &[u8]) -> Result<Read, FrameError> {
+    let mut cursor = Cursor::new(bytes);
+    let (value, skip) = counted(&mut cursor)?;
+    Ok(Read { header: Header::Custom(value), used: cursor.position(), skip })
+}
+
+/// Reads the next header.
+///
+/// # Errors
+/// It is not whole, or breaks the format.
+pub fn header(bytes: &[u8]) -> Result<Read, FrameError> {
     let mut cursor = Cursor::new(bytes);
     let token = cursor.u16_le()?;
+    let mut skip = 0;
     let header = match token {
         0 => Header::End,
         // Without a format: a name and a value.
-        1 => Header::Custom(counted(&mut cursor)?, counted(&mut cursor)?),
+        1 => {
+            let (name, behind) = counted(&mut cursor)?;
+            skip = behind;
+            Header::Name(name)
+        }
         _ => {
-            let value = value(&mut cursor)?;
+            let (value, behind) = value(&mut cursor)?;
+            skip = behind;
             match (token, value) {
                 (2, Value::Number(code)) => Header::StatusCode(u16::try_from(code).unwrap_or(u16::MAX)),
                 (3, Value::Text(text)) => Header::StatusPhrase(text),
@@ -152,7 +181,7 @@ pub fn header(bytes: &[u8]) -> Result<(Header, usize), FrameError> {
             }
         }
     };
-    Ok((header, cursor.position()))
+    Ok(Read { header, used: cursor.position(), skip })
 }
 
 enum Value {
@@ -162,33 +191,40 @@ enum Value {
 }
 
 /// 2.2.3.1.3 `HeaderDataFormat`.
-fn value(cursor: &mut Cursor<'_>) -> Result<Value, FrameError> {
-    Ok(match cursor.u8()? {
+fn value(cursor: &mut Cursor<'_>) -> Result<(Value, u64), FrameError> {
+    let value = match cursor.u8()? {
         0 => Value::Void,
-        1 => Value::Text(counted(cursor)?),
+        1 => {
+            let (text, skip) = counted(cursor)?;
+            return Ok((Value::Text(text), skip));
+        }
         2 => Value::Number(u32::from(cursor.u8()?)),
         3 => Value::Number(u32::from(cursor.u16_le()?)),
         4 => Value::Number(cursor.u32_le()?),
         _ => return Err(FrameError::Bad(anomaly::BAD_HEADER)),
-    })
+    };
+    Ok((value, 0))
 }
 
-/// 2.2.3.2.1 `CountedString`: encoding (0 UTF-16, 1 UTF-8), length in bytes, text.
-fn counted(cursor: &mut Cursor<'_>) -> Result<String, FrameError> {
+/// 2.2.3.2.1 `CountedString`: encoding (0 UTF-16, 1 UTF-8), length in bytes, text. Readers take a length that is not positive for no
+/// text, and look at the encoding of others only. How much of the text is not among the bytes taken.
+fn counted(cursor: &mut Cursor<'_>) -> Result<(String, u64), FrameError> {
     let encoding = cursor.u8()?;
-    let len = usize::try_from(cursor.i32_le()?).map_err(|_| FrameError::Bad(anomaly::BAD_HEADER))?;
-    if encoding > 1 || len > MAX_STRING {
+    let len = usize::try_from(cursor.i32_le()?).unwrap_or(0);
+    if encoding > 1 && len > 0 {
         return Err(FrameError::Bad(anomaly::BAD_HEADER));
     }
-    let bytes = cursor.take(len)?;
-    let head = bytes.get(..MAX_KEPT.min(len)).unwrap_or_default();
+    let waited_for = if len > MAX_STRING { MAX_KEPT } else { len };
+    let bytes = cursor.take(waited_for)?;
+    let head = bytes.get(..MAX_KEPT.min(waited_for)).unwrap_or_default();
     let text = if encoding == 1 {
         String::from_utf8_lossy(head).into_owned()
     } else {
         let units = head.chunks_exact(2).map(|pair| u16::from_le_bytes(pair.first_chunk().copied().unwrap_or_default()));
         char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
     };
-    Ok(text.chars().map(|character| if character.is_control() { '.' } else { character }).collect())
+    let text = text.chars().map(|character| if character.is_control() { '.' } else { character }).collect();
+    Ok((text, (len - waited_for) as u64))
 }
 
 /// A chunk's length (2.2.3.3.1); its data and CR LF follow. Zero: the last.

@@ -50,6 +50,8 @@ struct Building {
     message: Message,
     delivery: Option<Delivery>,
     headers: usize,
+    /// The name of a header whose value comes next.
+    name: Option<String>,
     /// Chunks, up to the cap.
     chunks: Vec<u8>,
 }
@@ -243,7 +245,8 @@ impl NrtpParser {
     }
 
     fn header(&mut self, direction: Direction, mut building: Box<Building>, bytes: &[u8], out: &mut dyn Sink) -> Step {
-        let (header, used) = match frame::header(bytes) {
+        let read = if building.name.is_some() { frame::custom(bytes) } else { frame::header(bytes) };
+        let frame::Read { header, used, skip } = match read {
             Ok(read) => read,
             Err(FrameError::Need(need)) => {
                 self.set(direction, Phase::Headers(building));
@@ -252,8 +255,8 @@ impl NrtpParser {
             Err(FrameError::Bad(event)) => return self.broken(direction, *building, event, out),
         };
         building.headers += 1;
-        if building.headers > MAX_HEADERS && header != Header::End {
-            return self.broken(direction, *building, anomaly::TOO_MANY_HEADERS, out);
+        if building.headers == MAX_HEADERS + 1 && header != Header::End {
+            self.tell(direction, anomaly::TOO_MANY_HEADERS, out);
         }
         let message = &mut building.message;
         match header {
@@ -270,7 +273,9 @@ impl NrtpParser {
                 self.set(direction, phase);
                 return Step::Used(used);
             }
-            Header::Custom(name, value) => {
+            Header::Name(name) => building.name = Some(name),
+            Header::Custom(value) => {
+                let name = building.name.take().unwrap_or_default();
                 if message.headers.len() < MAX_KEPT_HEADERS {
                     message.headers.push((name, value));
                 }
@@ -288,7 +293,12 @@ impl NrtpParser {
             Header::Other(_) => {}
         }
         self.set(direction, Phase::Headers(building));
-        Step::Used(used)
+        if skip == 0 {
+            return Step::Used(used);
+        }
+        self.tell(direction, anomaly::BAD_HEADER, out);
+        self.pass_over(direction, out);
+        Step::Skip { used, len: skip }
     }
 
     /// Headers that cannot be read: what was seen of the message is told, and the next one looked for.
@@ -320,6 +330,10 @@ impl NrtpParser {
     /// What is not decoded is left to the content rules, up to the next message.
     fn cut(&mut self, direction: Direction, out: &mut dyn Sink) {
         self.tell(direction, anomaly::CONTENT_CUT, out);
+        self.pass_over(direction, out);
+    }
+
+    fn pass_over(&mut self, direction: Direction, out: &mut dyn Sink) {
         if self.client == Some(direction) && !std::mem::replace(&mut self.lanes.get_mut(direction).passed_over, true) {
             out.in_sync(AppProto::Nrtp, direction, false);
         }

@@ -72,6 +72,11 @@ fn tokens_of_others_are_told_and_their_look_alikes_are_not() {
             post(LOGIN, "application/json", json(bad).as_bytes(), "201"),
             post(LOGIN, "application/json", json(good).as_bytes(), "201"),
         ),
+        (
+            "as JSON with a name in escapes",
+            post(LOGIN, "application/json", json(bad).replace("SSOT", "\\u0053SO\\u0054").as_bytes(), "201"),
+            post(LOGIN, "application/json", json(bad).replace("SSOT", "\\u0053SO\\u0055").as_bytes(), "201"),
+        ),
         ("as UTF-16", post(LOGIN, XML, &utf16(token(bad)), "201"), post(LOGIN, XML, &utf16(token(good)), "201")),
         ("in lines", post(LOGIN, XML, &lines(bad), "201"), post(LOGIN, XML, &lines(good), "201")),
         ("not in base64", post(LOGIN, XML, &spec(&assertion(bad)), "201"), post(LOGIN, XML, &spec(&assertion(good)), "201")),

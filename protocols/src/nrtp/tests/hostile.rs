@@ -103,7 +103,7 @@ fn every_violation_has_its_name() {
         (anomaly::BAD_LENGTH, with(10, &(-1_i32).to_le_bytes())),
         (anomaly::BAD_LENGTH, bad_chunk),
         (anomaly::BAD_HEADER, with(16, &[9])),
-        (anomaly::BAD_HEADER, with(18, &i32::MAX.to_le_bytes())),
+        (anomaly::BAD_HEADER, with(17, &[2])),
         (anomaly::TOO_MANY_HEADERS, nrbf::message(operation::REQUEST, &[many.as_slice(), &[0, 0]].concat(), &[])),
         (anomaly::WRONG_SIDE, second(in_server)),
         (anomaly::MALFORMED_CONTENT, nrbf::request(URI, &[&nrbf::HEADER[..], &[99]].concat())),
@@ -111,6 +111,31 @@ fn every_violation_has_its_name() {
         let script = vec![(UP, bytes)];
         assert_eq!(run(&script).anomalies(), [name]);
         assert!(anomaly::is_violation(name));
+        testing::assert_every_segmentation_is_equal(&script);
+    }
+}
+
+#[test]
+fn long_and_many_headers_hide_no_content() {
+    let long = |len: usize| nrbf::counted(&"x".repeat(len));
+    let custom = |name: Vec<u8>, value: Vec<u8>| [&[1, 0], name.as_slice(), value.as_slice()].concat();
+    let short = || nrbf::counted("h");
+    let ending = nrbf::request_headers(URI);
+    for (anomaly, headers) in [
+        (Some(anomaly::BAD_HEADER), custom(short(), long(300_000))),
+        (Some(anomaly::BAD_HEADER), custom(long(20_000), short())),
+        (Some(anomaly::BAD_HEADER), [&[3, 0, 1], long(70_000).as_slice()].concat()),
+        (Some(anomaly::TOO_MANY_HEADERS), custom(short(), short()).repeat(2_000)),
+        (None, custom(short(), long(16_000))),
+        // Readers take no text where the length is negative, whatever the encoding says.
+        (None, custom(vec![9, 0xff, 0xff, 0xff, 0xff], vec![0, 0, 0, 0, 0])),
+    ] {
+        let bytes = nrbf::message(operation::REQUEST, &[headers.as_slice(), &ending].concat(), &call("Hidden"));
+        let script = vec![(UP, bytes), (DOWN, nrbf::reply(&returned("x")))];
+        let said = run(&script);
+        assert_eq!(said.anomalies(), anomaly.into_iter().collect::<Vec<_>>());
+        let over = exchanges(&said);
+        assert_eq!(field(over[0], "request.method"), "Hidden");
         testing::assert_every_segmentation_is_equal(&script);
     }
 }
