@@ -49,7 +49,7 @@ const BINARY: &str = "application/octet-stream";
 /// Bytes of a URI shown.
 const MAX_URI: usize = 512;
 /// Texts of one stream that are unfolded.
-const MAX_INSPECTED: usize = 32;
+const MAX_INSPECTED: usize = 256;
 
 /// A detector for a new flow.
 #[must_use]
@@ -151,7 +151,11 @@ impl Remoting {
     fn commands(&mut self, context: &Context<'_>, facts: &Facts, place: &Place<'_>, out: &mut Findings) -> Vec<Finding> {
         let mut findings = Vec::new();
         let worth = facts.texts.iter().filter(|text| text.len() > 3 && may_be_code(text.as_bytes()));
-        for text in worth.take(MAX_INSPECTED) {
+        for (number, text) in worth.enumerate() {
+            if number >= MAX_INSPECTED {
+                out.content_cut += 1;
+                break;
+            }
             let carrier =
                 Carrier { name: place.carrier, kind: Kind::Unknown, direction: place.direction, tx_id: Some(place.tx_id) };
             let mut inspection = inspect(text.as_bytes(), &carrier, context);

@@ -301,6 +301,8 @@ fn commands_in_arguments_go_to_the_content_decoder() {
     assert!(sids(&found).contains(&9_403_004), "{:?}", sids(&found));
     assert!(found.iter().all(|finding| finding.context.get("nrtp").is_some()));
     assert!(at_8000(&call(&["powershell", "Backup job 1 finished"])).is_empty());
+    let behind = [vec!["powershell -Command Get-Date"; 200], vec![line]].concat();
+    assert!(sids(&at_8000(&call(&behind))).contains(&9_403_004));
 }
 
 #[test]
