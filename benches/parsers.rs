@@ -7,6 +7,7 @@ use backstop_protocols::nbfse::{self, Dictionary};
 use backstop_protocols::{Anomaly, AppProto, Content, Driver, Limits, Sink, Transaction, testing};
 use backstop_testkit::conversation::MSS;
 use backstop_testkit::fixture;
+use backstop_testkit::nrbf::{self, Stream, Value, operation};
 use backstop_testkit::smb::{OK, Talk};
 use backstop_types::Direction;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -203,5 +204,46 @@ fn dcerpc(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, conversations, binary_xml, rows, smb, dcerpc);
+/// Remoting at its worst, each in two sizes: the rate must not depend on the size. Chunks of one byte; headers without content; text
+/// that always may be a preamble, behind a gap; references from many members to one array; streams in streams; base64 in many texts.
+fn remoting(criterion: &mut Criterion) {
+    const URI: &str = "tcp://10.20.30.10:8000/AgentService";
+    let mut group = criterion.benchmark_group("nrtp");
+    group.sample_size(10);
+    let up = |bytes: Vec<u8>| vec![(Direction::ToServer, bytes)];
+    for factor in [1_usize, 4] {
+        let text = "x".repeat(100_000);
+        let call = Stream::default().call("M", "T", Some(&[&text])).end();
+        let chunked = nrbf::chunked(operation::REQUEST, &nrbf::request_headers(URI), &call, 1).repeat(factor);
+        let small =
+            nrbf::message(operation::ONE_WAY, &[[9, 0, 0].repeat(250).as_slice(), &[0, 0]].concat(), &[]).repeat(400 * factor);
+        let lost = [b"junk".as_slice(), &b".NET\x01\0\x02\0\x07".repeat(40_000 * factor)].concat();
+        let members: Vec<(&str, Value)> = (0..800 * factor).map(|_| ("_channelURIs", Value::Reference(7))).collect();
+        let texts: Vec<Value> = (0..500 * factor).map(|number| format!("tcp://192.0.2.1:{number}").as_str().into()).collect();
+        let references = Stream::default()
+            .object(1, "System.Runtime.Remoting.Channels.ChannelDataStore", None, &members)
+            .array(7, true, &texts)
+            .end();
+        let mut nested = Stream::default().bytes(1, &vec![7; 20_000 * factor]).end();
+        (0..6).for_each(|_| nested = Stream::default().bytes(1, &nested).end());
+        let inner = data_encoding::BASE64.encode(&nrbf::inert("Lab.A", "Lab"));
+        let base64 = vec![inner.as_str(); 150 * factor];
+        let base64 = Stream::default().call("M", "T", Some(&base64)).end();
+        for (name, bytes) in [
+            ("chunks_of_one_byte", chunked),
+            ("headers", small),
+            ("behind_a_gap", lost),
+            ("references", nrbf::request(URI, &references)),
+            ("nested", nrbf::request(URI, &nested)),
+            ("base64", nrbf::request(URI, &base64)),
+        ] {
+            group.throughput(Throughput::Bytes(bytes.len() as u64));
+            let script = up(bytes);
+            group.bench_function(format!("{name}_{factor}"), |bencher| bencher.iter(|| black_box(run(&script))));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, conversations, binary_xml, rows, smb, dcerpc, remoting);
 criterion_main!(benches);

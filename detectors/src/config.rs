@@ -9,6 +9,7 @@ use crate::beacon::BeaconConfig;
 use crate::content::ContentConfig;
 use crate::indicators::IndicatorConfig;
 use crate::names::NamesConfig;
+use crate::remoting::RemotingConfig;
 use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
 
@@ -39,6 +40,8 @@ pub struct DetectConfig {
     pub tls_stack: TlsStack,
     /// Detections on SQL servers.
     pub sql: SqlConfig,
+    /// Detections on .NET remoting and the Enterprise Manager.
+    pub remoting: RemotingConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
     /// 9405004.
@@ -149,6 +152,7 @@ impl Default for DetectConfig {
             encrypted_dump: EncryptedDump::default(),
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
+            remoting: RemotingConfig::default(),
             smb: SmbConfig::default(),
             beacon: BeaconConfig::default(),
             indicators: IndicatorConfig::default(),

@@ -19,6 +19,7 @@ pub mod names;
 mod of_flow;
 pub mod powershell;
 mod registry;
+pub mod remoting;
 pub mod smb;
 pub mod sql;
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use matches::finding_for_match;
 pub use mitre::technique;
 pub use of_flow::FlowDetectors;
 pub use registry::{REGISTRY, Registered};
+pub use remoting::RemotingConfig;

@@ -10,8 +10,8 @@ use crate::veeam::{
     unlisted,
 };
 use crate::{Context, Detector, Findings, Meta};
-use crate::{beacon, indicators, names, powershell};
-use backstop_protocols::AppProto::{self, Dns, Http, Nmf, Pgsql, Smb, Tds, Tls, Veeam};
+use crate::{beacon, indicators, names, powershell, remoting};
+use backstop_protocols::AppProto::{self, Dns, Http, Nmf, Nrtp, Pgsql, Smb, Tds, Tls, Veeam};
 use backstop_protocols::Transaction;
 
 /// A registered detector.
@@ -46,6 +46,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { of: &[Nmf, Veeam], metas: &[&sql::META, &command::META], new: sql::detector },
     Registered { of: &[Nmf, Veeam, Tls], metas: &[&encrypted_dump::META], new: encrypted_dump::detector },
     Registered { of: &[Nmf, Veeam, Tls], metas: &[&tls_stack::META], new: tls_stack::detector },
+    // One detector: a request is read once for all that it may be.
+    Registered { of: &[Nrtp, Http, Nmf], metas: remoting::METAS, new: remoting::detector },
     // One detector each: a request is read once for all that it may be.
     Registered { of: &[Tds, Pgsql], metas: statements::METAS, new: statements::detector },
     Registered { of: &[Tds, Pgsql], metas: logins::METAS, new: logins::detector },
@@ -93,7 +95,7 @@ mod tests {
             }
         }
         let smb = [9_404_001, 9_404_002, 9_404_010, 9_404_011];
-        assert!((9_401_001..=9_401_010).chain(9_402_001..=9_402_010).chain(smb).all(|sid| seen.contains(&sid)));
+        assert!((9_401_001..=9_401_013).chain(9_402_001..=9_402_010).chain(smb).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod indicators;
 pub mod ledger;
 pub mod nbfx;
 pub mod nrbf;
+pub mod nrtp;
 pub mod parser;
 pub mod pgsql;
 pub mod reassembly;
@@ -60,6 +61,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "files", run: files::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },
+    Target { name: "nrtp", run: nrtp::run },
     Target { name: "sql_text", run: sql_text::run },
     Target { name: "content", run: content::run },
     Target { name: "indicators", run: indicators::run },

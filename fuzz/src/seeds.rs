@@ -8,10 +8,11 @@ use backstop_capture::packet::flags::{ACK, FIN, PSH, RST, SYN, URG};
 use backstop_protocols::PROTOCOLS;
 use backstop_testkit::fixture::{self, Script};
 use backstop_testkit::frame::{Frame, fragments};
+use backstop_testkit::nrbf::{self, Stream, Value};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{dcerpc, files, frames, http, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{dcerpc, files, frames, http, nrtp, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -71,6 +72,7 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
     }
     http_messages(&mut out)?;
     dns_messages(&mut out)?;
+    remoting(&mut out)?;
     hellos(&mut out)?;
     sealed(&mut out)?;
     edits(&mut out)?;
@@ -419,6 +421,46 @@ const HTTP: [&[(Direction, &[u8])]; 4] = [
     ],
     &[(Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0")],
 ];
+
+/// Calls of remoting, and streams that hold what detections look at: types, delegates, remote objects, streams inside.
+fn remoting(out: &mut Writer) -> io::Result<()> {
+    let inert = nrbf::inert("System.Windows.Data.ObjectDataProvider", "PresentationFramework");
+    let entry = [("targetTypeName", "Lab.Program".into()), ("methodName", "Nothing".into())];
+    let streams = [
+        ("call", Stream::default().call("Send", "Lab.IServer, Lab", Some(&["one", "two"])).end()),
+        ("inert", inert.clone()),
+        ("callback", nrbf::callback("tcp://192.0.2.7:4444", "/x.rem")),
+        ("bare", nrbf::bare_reference("http://192.0.2.7/x")),
+        ("delegate", Stream::default().object(1, "System.DelegateSerializationHolder+DelegateEntry", None, &entry).end()),
+        ("nested", Stream::default().array(1, false, &[Value::Reference(2)]).bytes(2, &inert).end()),
+        ("exception", Stream::default().exception("System.InvalidOperationException").end()),
+    ];
+    for (number, (name, stream)) in streams.iter().enumerate() {
+        out.add("nrbf", &format!("built_{name}"), stream)?;
+        let records = stream.get(nrbf::HEADER.len()..stream.len() - 1).unwrap_or_default();
+        let mut seed = vec![if number % 2 == 0 { 0 } else { nrtp::SMALL }, 30];
+        let ops = [nrtp::RECORDS, nrtp::RECORDS | nrtp::CHUNKED | parser::TO_CLIENT, nrtp::RECORDS | nrtp::ONE_WAY];
+        for op in ops {
+            let headers = b"\x06\0\x01\x01\x18\0\0\0application/octet-stream\x01\0\x01\x01\0\0\0a\x01\x01\0\0\0b";
+            split::push(&mut seed, op, &[headers, nrtp::BREAK, records].concat());
+        }
+        out.add("nrtp", name, &seed)?;
+    }
+    let soap = b"<s:Envelope xmlns:s=\"x\"><s:Body><i:M xmlns:i=\"http://schemas.microsoft.com/clr/nsassem/Lab.A/Lab\"><a>AAEAAAD/////AQAAAAAAAAAGAQAAAAFhCw==</a></i:M></s:Body></s:Envelope>";
+    let mut seed = vec![0, 30];
+    split::push(&mut seed, 0, &[nrtp::BREAK, soap].concat());
+    out.add("nrtp", "soap", &seed)?;
+    let mut seed = vec![nrtp::RAW, 20];
+    for (op, bytes) in [
+        (0, b"\x16\x01\0\0\x10NTLMSSP\0\x01\0\0\0\0\0\0\0".as_slice()),
+        (parser::TO_CLIENT, b"\x14\x01\0\0\0"),
+        (0, b"\x14\x01\0\0\0.NET\x01\0\0\0\0\0\0\0\0\0\0\0"),
+        (parser::GAP, b"x.NET\x01\0\0\0\x01\0\0\0\0\0\0\0\r\n"),
+    ] {
+        split::push(&mut seed, op, bytes);
+    }
+    out.add("nrtp", "negotiated", &seed)
+}
 
 /// A query and its answers of several types, with pointers.
 fn dns_messages(out: &mut Writer) -> io::Result<()> {

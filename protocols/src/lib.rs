@@ -17,5 +17,6 @@ pub use contract::{
 };
 pub use driver::Driver;
 pub use registry::{
-    AppProto, DATAGRAMS, PROTOCOLS, Transaction, dcerpc, dns, echo, http, nbfse, nmf, nrbf, pgsql, smb, soap, tds, tls, veeam,
+    AppProto, DATAGRAMS, PROTOCOLS, Transaction, dcerpc, dns, echo, http, nbfse, nmf, nrbf, nrtp, pgsql, smb, soap, tds, tls,
+    veeam,
 };

@@ -75,6 +75,8 @@ pub mod echo;
 pub mod http;
 #[path = "nmf/mod.rs"]
 pub mod nmf;
+#[path = "nrtp/mod.rs"]
+pub mod nrtp;
 #[path = "pgsql/mod.rs"]
 pub mod pgsql;
 #[path = "smb/mod.rs"]
@@ -105,6 +107,8 @@ app_layer! {
     Smb => smb,
     /// DCE/RPC over connections.
     Dcerpc => dcerpc,
+    /// [MS-NRTP]: .NET remoting over TCP.
+    Nrtp => nrtp,
     /// The template (RFC 862).
     Echo => echo,
 }

@@ -21,9 +21,9 @@ use serde::Deserialize;
 use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
-    BeaconSection, CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectSection,
-    DetectSmbSection, DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection, ScanSection, SqlSection,
-    TlsSection, TlsStackSection,
+    BeaconSection, CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectRemotingSection,
+    DetectSection, DetectSmbSection, DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection,
+    ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -59,6 +59,7 @@ pub struct Config {
     encrypted_dump: EncryptedDumpSection,
     tls_stack: TlsStackSection,
     detect_sql: DetectSqlSection,
+    detect_remoting: DetectRemotingSection,
     detect_smb: DetectSmbSection,
     detect_names: DetectNamesSection,
     beacon: BeaconSection,
@@ -229,6 +230,7 @@ impl Config {
         self.encrypted_dump.apply(&mut detect.encrypted_dump);
         self.tls_stack.apply(&mut detect.tls_stack);
         self.detect_sql.apply(&mut detect.sql);
+        self.detect_remoting.apply(&mut detect.remoting);
         self.detect_smb.apply(&mut detect.smb);
         self.detect_names.apply(&mut detect.names);
         self.beacon.apply(&mut detect.beacon);
@@ -298,6 +300,7 @@ fn keys() -> Vec<String> {
         .chain(section("encrypted_dump", EncryptedDumpSection::KEYS))
         .chain(section("tls_stack", TlsStackSection::KEYS))
         .chain(section("detect_sql", DetectSqlSection::KEYS))
+        .chain(section("detect_remoting", DetectRemotingSection::KEYS))
         .chain(section("detect_smb", DetectSmbSection::KEYS))
         .chain(section("detect_names", DetectNamesSection::KEYS))
         .chain(section("beacon", BeaconSection::KEYS))

@@ -9,6 +9,7 @@ use backstop_capture::source::LiveConfig;
 use backstop_detectors::beacon::BeaconConfig;
 use backstop_detectors::content::ContentConfig;
 use backstop_detectors::names::NamesConfig;
+use backstop_detectors::remoting::RemotingConfig;
 use backstop_detectors::smb::SmbConfig;
 use backstop_detectors::sql::SqlConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
@@ -74,6 +75,12 @@ section! {
     DetectSqlSection for SqlConfig {
         backup_databases: Names, secret_tables: Names, inventory_tables: Names, inventory_count: Count,
         inventory_window: Span, login_failures: Count, login_window: Span, admin_users: Names,
+    }
+}
+section! {
+    /// `[detect_remoting]`
+    DetectRemotingSection for RemotingConfig {
+        ports: Vec<u16>, mount_ports: Vec<u16>, gadget_types: Names, sso_issuers: Names, max_body: Size,
     }
 }
 section! {

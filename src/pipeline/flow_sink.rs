@@ -220,6 +220,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
                 AppProto::Smb => self.handler.counters.smb_flows += 1,
                 AppProto::Dcerpc => self.handler.counters.dcerpc_tcp_flows += 1,
+                AppProto::Nrtp => self.handler.counters.nrtp_flows += 1,
                 AppProto::Veeam | AppProto::Echo => {}
             }
         }

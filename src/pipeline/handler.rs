@@ -41,6 +41,8 @@ backstop_capture::counters! {
         smb_flows,
         /// Flows recognised as DCE/RPC over TCP.
         dcerpc_tcp_flows,
+        /// Flows recognised as .NET remoting, or secured as its channels are.
+        nrtp_flows,
         /// TCP flows whose first bytes no probe knew.
         unknown_flows,
         /// Transactions decoded, stages counted each.
@@ -537,7 +539,7 @@ impl StreamHandler for Handler<'_> {
 
     fn is_precious(&self, app: &App) -> bool {
         app.0.as_deref().is_some_and(|state| {
-            state.alerted || matches!(state.app_proto, Some(AppProto::Nmf | AppProto::Tds | AppProto::Pgsql))
+            state.alerted || matches!(state.app_proto, Some(AppProto::Nmf | AppProto::Nrtp | AppProto::Tds | AppProto::Pgsql))
         })
     }
 }

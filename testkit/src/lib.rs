@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod fixture;
 pub mod frame;
 pub mod golden;
+pub mod nrbf;
 pub mod pcap;
 pub mod rng;
 pub mod smb;

@@ -7,16 +7,24 @@
 //! A class record is followed by the values of its members, an array record by its elements; both may be records again.
 //! The walk keeps a stack of what is open, bounded by `Limits::max_depth`, and counts each value against
 //! `Limits::max_nodes`; declared lengths are never allocated. Values are offered to a visitor, nothing is kept but class
-//! names and counts.
+//! names and counts. Behind what breaks the format the next class record is looked for. [`facts`] puts together what records and detections need, with the streams inside a stream.
 
+mod facts;
+mod find;
+mod hidden;
 mod primitive;
 mod record;
+mod schema;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 mod walk;
 
+pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, facts_inside, plain};
+pub use find::{is_header, may_be_header, may_begin};
 pub use primitive::{Primitive, Scalar};
-pub use walk::{Class, Visit, Walk, walk};
+pub use walk::{Class, Returned, Visit, Walk, walk};
 
 impl Walk {
     /// Objects that hold a credential: instances of classes whose own name says so, arrays and collections not counted.

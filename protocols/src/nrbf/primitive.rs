@@ -53,6 +53,10 @@ pub enum Scalar<'a> {
     Float(f64),
     /// Text.
     Text(&'a [u8]),
+    /// All elements of an array of bytes.
+    Bytes(&'a [u8]),
+    /// The object of that id, defined elsewhere in the stream, or in this place.
+    Reference(i32),
     /// Nothing.
     Null,
 }
@@ -130,7 +134,7 @@ impl Scalar<'_> {
             Self::Uint(value) => value.to_string(),
             Self::Float(value) => value.to_string(),
             Self::Text(bytes) => String::from_utf8_lossy(bytes.get(..max.min(bytes.len())).unwrap_or_default()).into_owned(),
-            Self::Null => String::new(),
+            Self::Bytes(_) | Self::Reference(_) | Self::Null => String::new(),
         }
     }
 }

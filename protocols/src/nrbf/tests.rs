@@ -20,7 +20,11 @@ fn text(value: &str) -> Vec<u8> {
 /// The walk, and every value with the member that holds it.
 fn run(bytes: &[u8]) -> (Walk, Vec<(String, String)>) {
     let mut values = Vec::new();
-    let walk = walk(bytes, &Limits::default(), &mut |visit| values.push((visit.member.to_owned(), visit.value.to_text(1_000))));
+    let walk = walk(bytes, &Limits::default(), &mut |visit| {
+        if !matches!(visit.value, Scalar::Reference(_) | Scalar::Bytes(_)) {
+            values.push((visit.member.to_owned(), visit.value.to_text(1_000)));
+        }
+    });
     (walk, values)
 }
 

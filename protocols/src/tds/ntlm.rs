@@ -25,7 +25,7 @@ pub struct Sspi {
 
 impl Sspi {
     /// `DOMAIN\user`.
-    pub(super) fn principal(&self) -> Option<String> {
+    pub(crate) fn principal(&self) -> Option<String> {
         let user = self.user.as_ref()?;
         Some(self.domain.as_ref().map_or_else(|| user.clone(), |domain| format!("{domain}\\{user}")))
     }

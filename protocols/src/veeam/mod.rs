@@ -18,6 +18,7 @@ mod value;
 
 pub use tracker::Tracker;
 pub use transaction::{Call, Param, Reply, ReplyKind, Spec, Stage, Transaction};
+pub(crate) use value::is_secret;
 
 use backstop_types::Direction;
 

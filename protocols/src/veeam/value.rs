@@ -46,7 +46,7 @@ pub fn look(text: &str, secret: bool, limits: &Limits) -> Value {
     let mut guid = Guid::default();
     let mut single = None;
     let walk = nrbf::walk(&bytes, limits, &mut |visit| {
-        if secret || is_secret(visit.member) {
+        if secret || is_secret(visit.member) || matches!(visit.value, Scalar::Reference(_) | Scalar::Bytes(_)) {
             return;
         }
         if visit.class == "System.Guid" && visit.depth == 1 {

@@ -1,0 +1,214 @@
+//! 9401013: a login to the Enterprise Manager with a token of somebody else's (CVE-2024-29849).
+//!
+//! ```text
+//! POST /api/sessionMngr/  <LoginSpec><VMwareSSOToken>base64 of <saml2:Assertion><saml2:Issuer>https://STS/…
+//! ```
+
+use backstop_protocols::Limits;
+use backstop_protocols::soap::{Element, xml};
+use backstop_types::Fields;
+
+use super::objects::host;
+use crate::content::{base64, text};
+use crate::finding::Stage;
+use crate::mitre::T1190;
+use crate::names::is_listed;
+use crate::veeam::evidence::shown;
+use crate::{Meta, RemotingConfig};
+
+/// What is fixed about it.
+pub static META: Meta = Meta {
+    sid: 9_401_013,
+    rev: 1,
+    title: "BACKSTOP Veeam Enterprise Manager authentication bypass",
+    category: "Attempted Administrator Privilege Gain",
+    severity: 1,
+    mitre: &[T1190],
+    cve: &["CVE_2024_29849"],
+    stage: Stage::Exploit,
+    help: "A POST to /api/sessionMngr/ carries a VMware SSO token whose issuer is not in detect_remoting.sso_issuers: a manager without \
+           the patch asks the service that the token names whether it is valid. Where the list is empty each such token is told, with \
+           confidence low. Seen in the clear, or inside TLS with keys. Silent: logins with a name, tokens of listed issuers.",
+};
+
+/// The element or member that holds the token.
+const TOKEN: &str = "VMwareSSOToken";
+/// Elements looked at on the way to it and inside it.
+const MAX_DEPTH: usize = 32;
+/// Tokens and issuers of one request.
+const MAX_TOKENS: usize = 8;
+/// Bytes of one shown.
+const MAX_SHOWN: usize = 512;
+
+/// Whether a target is that of the session manager, however it is written.
+pub fn is_login(method: &str, target: &str) -> bool {
+    let path = crate::http::path(target);
+    let mut plain = String::new();
+    let mut bytes = path.bytes().take(512);
+    while let Some(byte) = bytes.next() {
+        let byte = if byte == b'%' {
+            let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
+            std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(b'%')
+        } else {
+            byte
+        };
+        if !(byte == b'/' && plain.ends_with('/')) {
+            plain.push(char::from(byte.to_ascii_lowercase()));
+        }
+    }
+    let rest = plain.strip_prefix("/api/sessionmngr");
+    method.eq_ignore_ascii_case("POST") && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+}
+
+/// What a token says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Token {
+    /// Issuers named in it.
+    pub issuers: Vec<String>,
+    /// Whom it speaks for.
+    pub subjects: Vec<String>,
+}
+
+/// The tokens of a body, XML or JSON; those that can be read.
+pub fn tokens(body: &[u8]) -> Vec<Token> {
+    let body = text(body).map_or_else(|| String::from_utf8_lossy(body).into_owned(), |(text, _)| text);
+    let mut found = Vec::new();
+    let trimmed = body.trim_start();
+    if trimmed.starts_with('<') {
+        if let Ok(tree) = xml::parse(trimmed, &limits()) {
+            each(&tree.root, MAX_DEPTH, &mut |element| {
+                if element.name.eq_ignore_ascii_case(TOKEN) && found.len() < MAX_TOKENS {
+                    let mut token = Token::default();
+                    // As base64, or the assertion itself.
+                    read_tree(element, &mut token);
+                    read_text(&element.text(), &mut token);
+                    found.push(token);
+                }
+            });
+        }
+    } else {
+        for value in json_values(&body).into_iter().take(MAX_TOKENS) {
+            let mut token = Token::default();
+            read_text(&value, &mut token);
+            found.push(token);
+        }
+    }
+    found.retain(|token| !token.issuers.is_empty());
+    found
+}
+
+fn limits() -> Limits {
+    Limits::default()
+}
+
+fn each(element: &Element, depth: usize, see: &mut dyn FnMut(&Element)) {
+    see(element);
+    if depth > 0 {
+        element.elements().for_each(|child| each(child, depth - 1, see));
+    }
+}
+
+fn read_text(value: &str, token: &mut Token) {
+    let value = value.trim();
+    let decoded = base64(&value.replace('-', "+").replace('_', "/"));
+    let decoded =
+        decoded.map(|bytes| text(&bytes).map_or_else(|| String::from_utf8_lossy(&bytes).into_owned(), |(text, _)| text));
+    for xml in [decoded.as_deref(), Some(value)].into_iter().flatten() {
+        let xml = xml.trim_start_matches('\u{feff}').trim_start();
+        if xml.starts_with('<')
+            && let Ok(tree) = xml::parse(xml, &limits())
+        {
+            read_tree(&tree.root, token);
+        }
+    }
+}
+
+/// SAML 2.0 core 2.2.5, 2.2.3; in SAML 1.1 the issuer is an attribute.
+fn read_tree(root: &Element, token: &mut Token) {
+    let add = |list: &mut Vec<String>, value: &str| {
+        let value = value.trim();
+        if !value.is_empty() && list.len() < MAX_TOKENS && !list.iter().any(|known| known == value) {
+            list.push(value.chars().take(MAX_SHOWN * 2).collect());
+        }
+    };
+    each(root, MAX_DEPTH, &mut |element| match element.name.as_str() {
+        "Issuer" => add(&mut token.issuers, &element.text()),
+        "Assertion" => {
+            if let Some(issuer) = element.attribute("Issuer") {
+                add(&mut token.issuers, issuer);
+            }
+        }
+        "NameID" | "NameIdentifier" => add(&mut token.subjects, &element.text()),
+        _ => {}
+    });
+}
+
+/// The values of the member, escapes undone as far as names and tokens have any. Every text is looked at, wherever it stands.
+fn json_values(body: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut rest = body;
+    while let Some((name, behind)) = rest.split_once('"').and_then(|(_, text)| json_text(text)) {
+        rest = behind;
+        let value = behind.trim_start().strip_prefix(':').and_then(|value| value.trim_start().strip_prefix('"'));
+        if name.eq_ignore_ascii_case(TOKEN)
+            && let Some((value, behind)) = value.and_then(json_text)
+        {
+            rest = behind;
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// A text up to its quotation mark (RFC 8259 §7), and what follows.
+fn json_text(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.chars();
+    loop {
+        match characters.next()? {
+            '"' => return Some((value, characters.as_str())),
+            '\\' => match characters.next()? {
+                'n' | 'r' | 't' => value.push(' '),
+                'u' => {
+                    let digits = characters.as_str().get(..4)?;
+                    characters = characters.as_str().get(4..)?.chars();
+                    value.push(
+                        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER),
+                    );
+                }
+                other => value.push(other),
+            },
+            other => value.push(other),
+        }
+    }
+}
+
+/// The issuers of tokens that are not in the list.
+pub fn foreign(tokens: &[Token], config: &RemotingConfig) -> Vec<String> {
+    let listed = |issuer: &str| {
+        config.sso_issuers.iter().any(|known| known.eq_ignore_ascii_case(issuer))
+            || host(issuer).is_some_and(|host| is_listed(host, &config.sso_issuers))
+    };
+    let mut foreign: Vec<String> = Vec::new();
+    for issuer in tokens.iter().flat_map(|token| &token.issuers) {
+        if !listed(issuer) && !foreign.contains(issuer) {
+            foreign.push(issuer.clone());
+        }
+    }
+    foreign
+}
+
+/// The object `veeam_manager`.
+pub fn evidence(tokens: &[Token], foreign: &[String]) -> Fields {
+    let list = |values: &[String]| values.iter().map(|value| shown(value, MAX_SHOWN)).collect::<Vec<_>>();
+    let mut fields = Fields::new().with("issuers", list(foreign));
+    let services: Vec<String> = foreign.iter().filter_map(|issuer| host(issuer)).map(|host| shown(host, MAX_SHOWN)).collect();
+    if !services.is_empty() {
+        fields.set("token_services", services);
+    }
+    let subjects: Vec<String> = tokens.iter().flat_map(|token| token.subjects.iter().cloned()).take(MAX_TOKENS).collect();
+    if !subjects.is_empty() {
+        fields.set("subjects", list(&subjects));
+    }
+    fields
+}
