@@ -20,6 +20,7 @@ mod of_flow;
 pub mod powershell;
 mod registry;
 pub mod remoting;
+pub mod rpc;
 pub mod smb;
 pub mod sql;
 #[cfg(test)]

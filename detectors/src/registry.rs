@@ -10,8 +10,8 @@ use crate::veeam::{
     unlisted,
 };
 use crate::{Context, Detector, Findings, Meta};
-use crate::{beacon, indicators, names, powershell, remoting};
-use backstop_protocols::AppProto::{self, Dns, Http, Nmf, Nrtp, Pgsql, Smb, Tds, Tls, Veeam};
+use crate::{beacon, indicators, names, powershell, remoting, rpc};
+use backstop_protocols::AppProto::{self, Dcerpc, Dns, Http, Nmf, Nrtp, Pgsql, Smb, Tds, Tls, Veeam};
 use backstop_protocols::Transaction;
 
 /// A registered detector.
@@ -55,6 +55,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { of: &[Smb], metas: files::METAS, new: files::detector },
     Registered { of: &[Smb], metas: &[&spread::META], new: spread::detector },
     Registered { of: &[Smb], metas: &[&enumeration::META], new: enumeration::detector },
+    // One detector: a call is read once for all that it may be.
+    Registered { of: &[Smb, Dcerpc], metas: rpc::METAS, new: rpc::detector },
     Registered { of: &[Http], metas: &[&download::META], new: download::detector },
     Registered { of: &[Http], metas: &[], new: http_content::detector },
     Registered { of: &[Dns, Tls, Http], metas: names::METAS, new: names::detector },

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use backstop_detectors::rpc::RECORD;
 use backstop_detectors::{Finding, MetaRef, Technique, technique};
 use backstop_types::{Endpoint, Value};
 use serde::Serialize;
@@ -21,7 +22,7 @@ const GID_RULE: u32 = 1;
 pub const UNNUMBERED_RULE: u64 = 9_410_000;
 
 /// Evidence that has Suricata's shape: objects of the record, not of its context.
-const LIFTED: [&str; 4] = ["dns", "http", "smb", "files"];
+const LIFTED: [&str; 5] = ["dns", "http", "smb", "files", RECORD];
 
 #[derive(Serialize)]
 struct Record<'a> {
@@ -36,6 +37,8 @@ struct Record<'a> {
     http: Option<Json<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     smb: Option<Json<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dcerpc: Option<Json<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     files: Option<JsonValue<'a>>,
     flow: Flow,
@@ -220,6 +223,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findin
         dns: object(finding, "dns"),
         http: object(finding, "http"),
         smb: object(finding, "smb"),
+        dcerpc: object(finding, RECORD),
         files: finding.context.get("files").map(JsonValue),
         flow: Flow {
             counts: Counts::of(flow),

@@ -362,10 +362,11 @@ impl Connection {
         if pipe {
             let data = PipeData { tx_id, file, written, bytes, last };
             out.transaction(&crate::Transaction::Smb(Transaction::Pipe(data)));
-            out.content(Content { bytes, layers: &["smb.pipe"], direction, tx_id });
             if let Some(number) = number {
                 self.pipe_data(number, moved, bytes, direction, out);
             }
+            // Behind the calls in it: what was found in them is not found again.
+            out.content(Content { bytes, layers: &["smb.pipe"], direction, tx_id });
             return;
         }
         if bytes.is_empty() {
