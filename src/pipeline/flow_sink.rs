@@ -218,7 +218,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Dns if self.flow.proto == IpProto::UDP => self.handler.counters.dns_udp_flows += 1,
                 AppProto::Dns => self.handler.counters.dns_tcp_flows += 1,
                 AppProto::Smb => self.handler.counters.smb_flows += 1,
-                AppProto::Veeam | AppProto::Echo => {}
+                AppProto::Veeam | AppProto::Winrm | AppProto::Echo => {}
             }
         }
         self.state.app_proto = Some(app_proto);

@@ -35,7 +35,7 @@ mod names;
 mod parser;
 mod reader;
 mod resync;
-mod security;
+pub(crate) mod security;
 mod smb1;
 mod smb2;
 #[cfg(test)]
