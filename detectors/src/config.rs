@@ -11,6 +11,7 @@ use crate::indicators::IndicatorConfig;
 use crate::names::NamesConfig;
 use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
+use crate::winrm::WinrmConfig;
 
 /// Networks, known hosts and limits of detection.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct DetectConfig {
     pub sql: SqlConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
+    /// Detections on WinRM.
+    pub winrm: WinrmConfig,
     /// 9405004.
     pub beacon: BeaconConfig,
     /// Indicators of compromise.
@@ -150,6 +153,7 @@ impl Default for DetectConfig {
             tls_stack: TlsStack::default(),
             sql: SqlConfig::default(),
             smb: SmbConfig::default(),
+            winrm: WinrmConfig::default(),
             beacon: BeaconConfig::default(),
             indicators: IndicatorConfig::default(),
             names: NamesConfig::default(),

@@ -23,6 +23,7 @@ pub mod sql;
 #[cfg(test)]
 mod testing;
 pub mod veeam;
+pub mod winrm;
 
 use backstop_protocols::mask;
 

@@ -22,8 +22,8 @@ use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
     BeaconSection, CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectSection,
-    DetectSmbSection, DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection, ScanSection, SqlSection,
-    TlsSection, TlsStackSection,
+    DetectSmbSection, DetectSqlSection, DetectWinrmSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection,
+    ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -60,6 +60,7 @@ pub struct Config {
     tls_stack: TlsStackSection,
     detect_sql: DetectSqlSection,
     detect_smb: DetectSmbSection,
+    detect_winrm: DetectWinrmSection,
     detect_names: DetectNamesSection,
     beacon: BeaconSection,
     indicators: IndicatorsSection,
@@ -230,6 +231,7 @@ impl Config {
         self.tls_stack.apply(&mut detect.tls_stack);
         self.detect_sql.apply(&mut detect.sql);
         self.detect_smb.apply(&mut detect.smb);
+        self.detect_winrm.apply(&mut detect.winrm);
         self.detect_names.apply(&mut detect.names);
         self.beacon.apply(&mut detect.beacon);
         self.content.apply(&mut detect.content);
@@ -299,6 +301,7 @@ fn keys() -> Vec<String> {
         .chain(section("tls_stack", TlsStackSection::KEYS))
         .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("detect_smb", DetectSmbSection::KEYS))
+        .chain(section("detect_winrm", DetectWinrmSection::KEYS))
         .chain(section("detect_names", DetectNamesSection::KEYS))
         .chain(section("beacon", BeaconSection::KEYS))
         .chain(section("content", ContentSection::KEYS))

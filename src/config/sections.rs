@@ -11,6 +11,7 @@ use backstop_detectors::content::ContentConfig;
 use backstop_detectors::names::NamesConfig;
 use backstop_detectors::smb::SmbConfig;
 use backstop_detectors::sql::SqlConfig;
+use backstop_detectors::winrm::WinrmConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
 use backstop_protocols::tls::KeyLimits;
@@ -81,6 +82,10 @@ section! {
     DetectSmbSection for SmbConfig {
         script_extensions: Names, max_held: Size, agents: Nets, host_count: Count, host_window: Span,
     }
+}
+section! {
+    /// `[detect_winrm]`
+    DetectWinrmSection for WinrmConfig { tls_ports: Vec<u16>, session_window: Span }
 }
 section! {
     /// `[detect_names]`
