@@ -73,15 +73,14 @@ pub fn message(kind: u32, data: &str) -> Vec<u8> {
 pub fn pipeline_command(fragments: &[u8]) -> String {
     let body = format!(
         "<rsp:CommandLine CommandId=\"C0\"><rsp:Command/><rsp:Arguments>{}</rsp:Arguments></rsp:CommandLine>",
-        BASE64.encode(fragments)
+        base64(fragments)
     );
     envelope(&format!("{SHELL}/Command"), POWERSHELL, &selector("S0"), &body)
 }
 
 /// Fragments that follow those of the command.
 pub fn send(fragments: &[u8]) -> String {
-    let body =
-        format!("<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"C0\">{}</rsp:Stream></rsp:Send>", BASE64.encode(fragments));
+    let body = format!("<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"C0\">{}</rsp:Stream></rsp:Send>", base64(fragments));
     envelope(&format!("{SHELL}/Send"), POWERSHELL, &selector("S0"), &body)
 }
 
@@ -107,4 +106,9 @@ pub fn pipeline_part(name: &str, is_script: bool, arguments: &str) -> String {
 pub fn argument(name: &str, value: &str) -> String {
     let name = if name.is_empty() { "<Nil N=\"N\"/>".to_owned() } else { format!("<S N=\"N\">{name}</S>") };
     format!("<Obj RefId=\"12\"><MS>{name}{value}</MS></Obj>")
+}
+
+/// Bytes as base64.
+pub fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }

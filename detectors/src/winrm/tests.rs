@@ -83,10 +83,13 @@ fn one(flow: &mut Flow, request: &str, answer: Vec<u8>) -> Vec<Finding> {
     run(flow, &vec![(C, post("", request)), (S, answer)])
 }
 
-fn told(findings: &[Finding]) -> Vec<(u64, u8)> {
+fn told(findings: &[Finding]) -> Alerts {
     let severity = |finding: &Finding| finding.severity.unwrap_or(finding.meta.severity());
     findings.iter().filter(|finding| !finding.update).map(|finding| (finding.meta.sid(), severity(finding))).collect()
 }
+
+/// Sid and severity of each alert.
+type Alerts = Vec<(u64, u8)>;
 
 const NOTHING: [(u64, u8); 0] = [];
 
@@ -98,7 +101,7 @@ fn what_runs_and_its_look_alikes_from_any_host() {
         pipeline(&pipeline_part(name, false, &(argument("-Command", "<Nil N=\"V\"/>") + &argument("", value))))
     };
     // What runs, and what is told of it; then what looks like it.
-    let pairs: [(String, Vec<(u64, u8)>, String, Vec<(u64, u8)>); 9] = [
+    let pairs: [(String, Alerts, String, Alerts); 9] = [
         (
             line(&hidden),
             vec![(9_404_006, 1), (9_403_004, 2)],

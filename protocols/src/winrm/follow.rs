@@ -68,8 +68,14 @@ impl Watch<'_> {
 
 impl Sink for Watch<'_> {
     fn transaction(&mut self, transaction: &Transaction<'_>) {
+        let of = if let Transaction::Http(of) = transaction { Some(of) } else { None };
+        // What a body says is known before the body itself: whoever looks at it as a file knows what was told already.
+        let before = of.filter(|of| matches!(of, http::Transaction::Body(_)));
+        if let Some(of) = before {
+            self.look(of);
+        }
         self.out.transaction(transaction);
-        if let Transaction::Http(of) = transaction {
+        if let Some(of) = of.filter(|_| before.is_none()) {
             self.look(of);
         }
     }
