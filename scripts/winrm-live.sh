@@ -145,7 +145,7 @@ if [ -n "$pywinrm" ]; then
     expect winrm '"auth":"basic","user":"ann"' 1
     expect alert 'hostname /live' 1
     expect alert 'Write-Output .from pywinrm.' 1
-    expect winrm '"text":"refused-command"' 0
+    expect winrm '"status":401' 1
 fi
 if [ -n "$pypsrp" ]; then
     expect winrm 'Get-Date # from pypsrp' 1
