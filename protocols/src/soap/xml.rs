@@ -151,7 +151,10 @@ impl Builder<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        self.spend(text.len());
+        // Pieces that references and sections part are one node.
+        let goes_on = self.open.last().is_some_and(|open| matches!(open.children.last(), Some(Node::Text(_))));
+        self.nodes += usize::from(!goes_on);
+        self.room = self.room.saturating_sub(text.len());
         if self.too_deep > 0 {
             return;
         }

@@ -13,8 +13,8 @@ use crate::veeam::value::{base64, base64_head};
 
 /// Bytes of an id or address.
 const MAX_NAME: usize = 256;
-/// Commands of one request.
-const MAX_COMMANDS: usize = 64;
+/// Commands of one request. A server takes one.
+const MAX_COMMANDS: usize = 16;
 /// What every envelope of WS-Management names.
 const NAMESPACES: [&[u8]; 2] = [b"/wbem/wsman/", b"/wsman/"];
 
@@ -157,7 +157,7 @@ impl Reader<'_> {
                 call.operation = Operation::Invoke;
                 for line in part.elements().filter(|inner| inner.name.eq_ignore_ascii_case("CommandLine")) {
                     let truncated = call.truncated;
-                    push(call, CommandKind::Process, whole_text(line), truncated);
+                    self.text(call, CommandKind::Process, whole_text(line), None, truncated);
                 }
             }
             _ => {}
@@ -191,8 +191,8 @@ impl Reader<'_> {
         if let Some(inside) = inside.filter(|inside| !skips_cmd && !inside.contains('"')) {
             line = inside.to_owned();
         }
-        let truncated = call.truncated;
-        push(call, CommandKind::Line, line, truncated);
+        let (id, truncated) = (call.command_id.clone(), call.truncated);
+        self.text(call, CommandKind::Line, line, id, truncated);
     }
 
     fn input(&mut self, text: &str, call: &mut Call) {
@@ -206,8 +206,8 @@ impl Reader<'_> {
             return;
         }
         let input = String::from_utf8_lossy(&bytes).into_owned();
-        let truncated = call.truncated;
-        push(call, CommandKind::Input, input, truncated);
+        let (id, truncated) = (call.command_id.clone(), call.truncated);
+        self.text(call, CommandKind::Input, input, id, truncated);
     }
 
     /// Fragments in base64; whether there were some.
@@ -228,6 +228,35 @@ impl Reader<'_> {
         }
     }
 
+    /// A command that is text.
+    fn text(&mut self, call: &mut Call, kind: CommandKind, text: String, id: Option<String>, truncated: bool) {
+        if text.trim().is_empty() && kind != CommandKind::Line {
+            return;
+        }
+        // Input comes in as many pieces as its sender likes.
+        let is_input = matches!(kind, CommandKind::Input | CommandKind::PipelineInput);
+        if let Some(last) = call.commands.last_mut().filter(|last| is_input && last.kind == kind && last.id == id) {
+            if kind == CommandKind::PipelineInput {
+                last.text.push('\n');
+            }
+            last.text.push_str(&text);
+            last.length = last.text.len() as u64;
+            last.truncated |= truncated;
+            return;
+        }
+        let length = text.len() as u64;
+        self.push(call, Command { kind, text, length, parameters: Vec::new(), id, truncated, unread: None });
+    }
+
+    fn push(&mut self, call: &mut Call, command: Command) {
+        if call.commands.len() < MAX_COMMANDS {
+            call.commands.push(command);
+        } else {
+            (self.tell)(anomaly::MESSAGE_LIMIT);
+            call.truncated = true;
+        }
+    }
+
     /// A message to the server.
     pub fn message(&mut self, assembled: Assembled, call: &mut Call) {
         let Assembled { message, data, cut } = assembled;
@@ -235,7 +264,7 @@ impl Reader<'_> {
         call.truncated |= cut;
         match message.kind {
             psrp::SESSION_CAPABILITY => call.psrp_version = clixml::text(&data, "protocolversion", &limits),
-            psrp::CREATE_PIPELINE if call.commands.len() < MAX_COMMANDS => {
+            psrp::CREATE_PIPELINE => {
                 let pipeline = clixml::pipeline(&data, &limits);
                 if pipeline.forbidden {
                     (self.tell)(anomaly::FORBIDDEN_XML);
@@ -244,7 +273,7 @@ impl Reader<'_> {
                     (self.tell)(anomaly::MESSAGE_LIMIT);
                 }
                 let unread = pipeline.capped || pipeline.truncated || pipeline.forbidden || pipeline.text.is_empty();
-                call.commands.push(Command {
+                let command = Command {
                     kind: CommandKind::Pipeline,
                     length: pipeline.text.len() as u64,
                     text: pipeline.text,
@@ -252,14 +281,12 @@ impl Reader<'_> {
                     id: message.pipeline.clone(),
                     truncated: cut || pipeline.truncated,
                     unread: unread.then(|| clixml::unescape(&xml::unescape(&data))),
-                });
+                };
+                self.push(call, command);
             }
             psrp::PIPELINE_INPUT => {
                 let (text, truncated) = clixml::texts(&data, &limits);
-                push(call, CommandKind::PipelineInput, text, cut || truncated);
-                if let Some(command) = call.commands.last_mut() {
-                    command.id.clone_from(&message.pipeline);
-                }
+                self.text(call, CommandKind::PipelineInput, text, message.pipeline.clone(), cut || truncated);
             }
             _ => self.contents.push((&["winrm.psrp"], data.into_bytes())),
         }
@@ -355,16 +382,6 @@ fn decoded(text: &str, truncated: bool) -> Vec<u8> {
 
 fn is_powershell(call: &Call) -> bool {
     call.resource_uri.as_deref().is_some_and(|uri| uri.to_ascii_lowercase().contains("/powershell/"))
-}
-
-fn push(call: &mut Call, kind: CommandKind, text: String, truncated: bool) {
-    let is_nothing = text.trim().is_empty() && kind != CommandKind::Line;
-    if is_nothing || call.commands.len() >= MAX_COMMANDS {
-        return;
-    }
-    let id = call.command_id.clone();
-    let length = text.len() as u64;
-    call.commands.push(Command { kind, text, length, parameters: Vec::new(), id, truncated, unread: None });
 }
 
 fn read_header(header: &Element, call: &mut Call, skips_cmd: &mut bool) {

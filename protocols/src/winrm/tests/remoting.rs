@@ -45,6 +45,15 @@ fn a_script_is_told_as_it_is_written() {
 }
 
 #[test]
+fn a_script_full_of_references_is_read_to_its_end() {
+    let script = "&amp;&lt;&gt;_x000A_".repeat(20_000) + "IEX";
+    let whole = pipeline_command(&whole(CREATE_PIPELINE, &create_pipeline(&pipeline_part(&script, true, ""))));
+    let recorder = run(&[(C, post("", &whole))]);
+    assert_eq!(recorder.anomalies(), [""; 0]);
+    assert!(contents(&recorder)[0].1.ends_with("&<>\nIEX"));
+}
+
+#[test]
 fn commands_parameters_and_pipes_are_put_together() {
     let first = pipeline_part(
         "Invoke-Expression",
@@ -185,6 +194,19 @@ fn input_and_state_of_a_pipeline_are_told() {
     let receive = envelope(&format!("{SHELL}/Receive"), POWERSHELL, "", "<rsp:Receive/>");
     let recorder = said(vec![(C, post("", &receive)), (S, response("200", &envelope("r", "", "", &received)))]);
     assert_eq!(text(&object(&told(&recorder)[1], "reply"), "pipeline_state"), "completed");
+}
+
+#[test]
+fn input_in_pieces_is_one_and_more_commands_than_are_read_are_told() {
+    let input = |number: u64, text: &str| fragment(number, 0, 3, &message(PIPELINE_INPUT, &format!("<S>{text}</S>")));
+    let recorder = said(vec![(C, post("", &send(&[input(1, "one"), input(2, "two")].concat())))]);
+    assert_eq!(commands(&recorder), [("pipeline_input".to_owned(), "one\ntwo".to_owned())]);
+    let many: Vec<u8> = (0..20)
+        .flat_map(|number| fragment(number, 0, 3, &message(CREATE_PIPELINE, &create_pipeline(&pipeline_part("a", true, "")))))
+        .collect();
+    let recorder = run(&[(C, post("", &pipeline_command(&many)))]);
+    assert_eq!(recorder.anomalies(), [anomaly::MESSAGE_LIMIT]);
+    assert_eq!(told(&recorder)[0].get("truncated"), Some(&Value::Bool(true)));
 }
 
 #[test]
