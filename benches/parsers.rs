@@ -9,6 +9,7 @@ use backstop_testkit::conversation::MSS;
 use backstop_testkit::fixture;
 use backstop_testkit::nrbf::{self, Stream, Value, operation};
 use backstop_testkit::smb::{OK, Talk};
+use backstop_testkit::winrm;
 use backstop_types::Direction;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -245,5 +246,35 @@ fn remoting(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, conversations, binary_xml, rows, smb, dcerpc, remoting);
+/// Pipelines of PowerShell remoting, of one length and of four times that, whole and in fragments: the time for a byte stays the same.
+fn winrm_pipelines(criterion: &mut Criterion) {
+    const CREATE_PIPELINE: u32 = 0x0002_1006;
+    let mut group = criterion.benchmark_group("winrm");
+    for kilobytes in [150, 600] {
+        let script = "Get-Date # &amp; more_x000A_".repeat(kilobytes * 1024 / 26);
+        let blob = winrm::message(CREATE_PIPELINE, &winrm::create_pipeline(&winrm::pipeline_part(&script, true, "")));
+        let last = blob.chunks(32 * 1024).count() - 1;
+        let fragments = blob.chunks(32 * 1024).enumerate().map(|(number, piece)| {
+            let flags = u8::from(number == 0) | if number == last { 2 } else { 0 };
+            let fragment = winrm::fragment(1, number as u64, flags, piece);
+            let request = if number == 0 { winrm::pipeline_command(&fragment) } else { winrm::send(&fragment) };
+            (Direction::ToServer, winrm::post("", &request))
+        });
+        let whole = winrm::pipeline_command(&winrm::fragment(1, 0, 3, &blob));
+        let conversations = [("whole", vec![(Direction::ToServer, winrm::post("", &whole))]), ("fragments", fragments.collect())];
+        for (name, script) in conversations {
+            // A parser that gave up would be faster still.
+            let said = testing::run(&script);
+            let is_read = said.events.iter().any(|event| {
+                matches!(event, testing::Event::Content(layers, text, _) if layers.contains(&"clixml.pipeline") && text.len() > kilobytes * 500)
+            });
+            assert!(is_read && said.anomalies().is_empty(), "{name}: {:?}", said.anomalies());
+            group.throughput(Throughput::Bytes(script.iter().map(|(_, bytes)| bytes.len() as u64).sum()));
+            group.bench_function(format!("{name}_{kilobytes}k"), |bencher| bencher.iter(|| black_box(run(&script))));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, conversations, binary_xml, rows, smb, dcerpc, remoting, winrm_pipelines);
 criterion_main!(benches);

@@ -12,6 +12,7 @@ use crate::names::NamesConfig;
 use crate::remoting::RemotingConfig;
 use crate::smb::SmbConfig;
 use crate::sql::SqlConfig;
+use crate::winrm::WinrmConfig;
 
 /// Networks, known hosts and limits of detection.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub struct DetectConfig {
     pub remoting: RemotingConfig,
     /// Detections on SMB.
     pub smb: SmbConfig,
+    /// Detections on WinRM.
+    pub winrm: WinrmConfig,
     /// 9405004.
     pub beacon: BeaconConfig,
     /// Indicators of compromise.
@@ -154,6 +157,7 @@ impl Default for DetectConfig {
             sql: SqlConfig::default(),
             remoting: RemotingConfig::default(),
             smb: SmbConfig::default(),
+            winrm: WinrmConfig::default(),
             beacon: BeaconConfig::default(),
             indicators: IndicatorConfig::default(),
             names: NamesConfig::default(),

@@ -12,7 +12,6 @@ mod example;
 mod finding;
 pub mod http;
 pub mod indicators;
-mod mask;
 mod matches;
 pub mod mitre;
 pub mod names;
@@ -26,6 +25,9 @@ pub mod sql;
 #[cfg(test)]
 mod testing;
 pub mod veeam;
+pub mod winrm;
+
+use backstop_protocols::mask;
 
 pub use config::{DetectConfig, EncryptedDump, TlsStack};
 pub use context::{Context, Detector, Fact, FileFacts, Findings, Scanned, Unfolded};

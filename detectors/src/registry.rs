@@ -10,8 +10,8 @@ use crate::veeam::{
     unlisted,
 };
 use crate::{Context, Detector, Findings, Meta};
-use crate::{beacon, indicators, names, powershell, remoting, rpc};
-use backstop_protocols::AppProto::{self, Dcerpc, Dns, Http, Nmf, Nrtp, Pgsql, Smb, Tds, Tls, Veeam};
+use crate::{beacon, indicators, names, powershell, remoting, rpc, winrm};
+use backstop_protocols::AppProto::{self, Dcerpc, Dns, Http, Nmf, Nrtp, Pgsql, Smb, Tds, Tls, Veeam, Winrm};
 use backstop_protocols::Transaction;
 
 /// A registered detector.
@@ -59,6 +59,8 @@ pub static REGISTRY: &[Registered] = &[
     Registered { of: &[Smb, Dcerpc], metas: rpc::METAS, new: rpc::detector },
     Registered { of: &[Http], metas: &[&download::META], new: download::detector },
     Registered { of: &[Http], metas: &[], new: http_content::detector },
+    // Also of TLS: a session that is not opened is one, too.
+    Registered { of: &[Winrm, Tls], metas: &[&winrm::META], new: winrm::commands::detector },
     Registered { of: &[Dns, Tls, Http], metas: names::METAS, new: names::detector },
     // The pipeline tells of sessions, and asks about addresses once a flow.
     Registered { of: &[], metas: &[&beacon::META], new: elsewhere },

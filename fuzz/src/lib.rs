@@ -34,6 +34,7 @@ pub mod tls_hello;
 pub mod tls_keys;
 pub mod tls_sealed;
 pub mod tls_session;
+pub mod winrm;
 
 /// A target by the name of its corpus.
 pub struct Target {
@@ -58,6 +59,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "pgsql", run: pgsql::run },
     Target { name: "http", run: http::run },
     Target { name: "dns", run: dns::run },
+    Target { name: "winrm", run: winrm::run },
     Target { name: "files", run: files::run },
     Target { name: "nbfx", run: nbfx::run },
     Target { name: "nrbf", run: nrbf::run },

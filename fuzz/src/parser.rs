@@ -35,6 +35,7 @@ pub(crate) const SMALL_LIMITS: Limits = Limits {
     max_range: 1024,
     max_files: 4,
     max_file_bytes: 2 * 1024,
+    max_envelope: 4 * 1024,
 };
 
 /// Runs one input.

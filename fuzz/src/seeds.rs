@@ -12,7 +12,7 @@ use backstop_testkit::nrbf::{self, Stream, Value};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{dcerpc, files, frames, http, nrtp, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session};
+use crate::{dcerpc, files, frames, http, nrtp, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session, winrm};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
@@ -71,6 +71,7 @@ pub fn write(folder: &Path) -> io::Result<(usize, usize)> {
         rpc_pdus(&mut out, &name, &script)?;
     }
     http_messages(&mut out)?;
+    winrm_messages(&mut out)?;
     dns_messages(&mut out)?;
     remoting(&mut out)?;
     hellos(&mut out)?;
@@ -399,6 +400,39 @@ fn http_messages(out: &mut Writer) -> io::Result<()> {
             split::push(&mut seed, op(*direction), text);
         }
         out.add("http", &format!("raw_{number}"), &seed)?;
+    }
+    Ok(())
+}
+
+/// Parts of WinRM messages, each as a request and as a response.
+fn winrm_messages(out: &mut Writer) -> io::Result<()> {
+    use backstop_testkit::winrm as kit;
+    let script = kit::create_pipeline(&kit::pipeline_part("Get-Date_x000A_", true, ""));
+    let arguments = kit::argument("-Name", "<S N=\"V\">a</S>") + &kit::argument("", "<Ref N=\"V\" RefId=\"11\"/>");
+    let cmdlets = kit::create_pipeline(&kit::pipeline_part("Get-Item", false, &arguments));
+    let blob = kit::message(0x0002_1006, &script);
+    let (head, tail) = blob.split_at(blob.len() / 2);
+    let fragments = [kit::fragment(1, 0, 1, head), kit::fragment(2, 0, 3, &blob), kit::fragment(1, 1, 2, tail)].concat();
+    let state = kit::message(0x0004_1006, "<Obj RefId=\"0\"><MS><I32 N=\"PipelineState\">4</I32></MS></Obj>");
+    let parts: [(&str, winrm::Kind, Vec<u8>); 8] = [
+        ("body", winrm::Kind::Body, kit::command("<rsp:Command>ver</rsp:Command>").into_bytes()),
+        ("shell", winrm::Kind::Envelope, b"<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams></rsp:Shell>".to_vec()),
+        ("done", winrm::Kind::Envelope, b"<rsp:ReceiveResponse><rsp:CommandState State=\"x/Done\"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState></rsp:ReceiveResponse>".to_vec()),
+        ("command", winrm::Kind::Command, b"<rsp:Command>a &amp;&#x62;</rsp:Command><rsp:Arguments><![CDATA[c]]></rsp:Arguments>".to_vec()),
+        ("fragments", winrm::Kind::Fragments, fragments),
+        ("state", winrm::Kind::Fragments, kit::fragment(1, 0, 3, &state)),
+        ("cmdlets", winrm::Kind::Message, cmdlets.into_bytes()),
+        ("fields", winrm::Kind::Fields, b"Authorization: Basic YTpi\nAuthorization: Negotiate TlRMTVNTUAADAAAA".to_vec()),
+    ];
+    for (name, kind, part) in parts {
+        for small in [0, winrm::SMALL] {
+            let mut seed = vec![small, 40];
+            for to_client in [false, true] {
+                let op = winrm::op(to_client, kind).ok_or_else(|| io::Error::other("no such kind"))?;
+                split::push(&mut seed, op | if small == 0 { 0 } else { winrm::HOLE }, &part);
+            }
+            out.add("winrm", &format!("{name}{}", if small == 0 { "" } else { "_small" }), &seed)?;
+        }
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ pub struct Limits {
     pub max_files: usize,
     /// Bytes of files that wait to be put together (SMB).
     pub max_file_bytes: usize,
+    /// Bytes of one WS-Management message that are decoded, and of the PowerShell messages of one direction that wait for fragments.
+    pub max_envelope: usize,
 }
 
 impl Default for Limits {
@@ -58,6 +60,7 @@ impl Default for Limits {
             max_range: 1024 * 1024,
             max_files: 1_024,
             max_file_bytes: 1024 * 1024,
+            max_envelope: 1024 * 1024,
         }
     }
 }

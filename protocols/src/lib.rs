@@ -7,6 +7,8 @@
 pub mod contract;
 pub mod cursor;
 pub mod driver;
+mod handed_on;
+pub mod mask;
 mod registry;
 pub mod sql;
 #[doc(hidden)]
@@ -18,5 +20,5 @@ pub use contract::{
 pub use driver::Driver;
 pub use registry::{
     AppProto, DATAGRAMS, PROTOCOLS, Transaction, dcerpc, dns, echo, http, nbfse, nmf, nrbf, nrtp, pgsql, smb, soap, tds, tls,
-    veeam,
+    veeam, winrm,
 };

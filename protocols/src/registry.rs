@@ -87,6 +87,8 @@ pub mod tds;
 pub mod tls;
 #[path = "veeam/mod.rs"]
 pub mod veeam;
+#[path = "winrm/mod.rs"]
+pub mod winrm;
 
 app_layer! {
     /// [MC-NMF]: .NET message framing, the net.tcp transport of WCF.
@@ -101,6 +103,8 @@ app_layer! {
     Pgsql => pgsql,
     /// HTTP/1.x.
     Http => http,
+    /// Windows Remote Management on top of HTTP; never probed, HTTP hands it on.
+    Winrm => winrm,
     /// DNS.
     Dns => dns,
     /// SMB: files, pipes and services of Windows hosts.

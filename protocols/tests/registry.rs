@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use backstop_protocols::testing::{self, Recorder, Script};
 use backstop_protocols::tls::KeyRing;
-use backstop_protocols::{Driver, Limits, PROTOCOLS, Surroundings, dcerpc, dns, http, nmf, pgsql, smb, tds, tls};
+use backstop_protocols::{Driver, Limits, PROTOCOLS, Surroundings, dcerpc, dns, http, nmf, pgsql, smb, tds, tls, winrm};
 use backstop_types::Direction;
 use proptest::prelude::*;
 
@@ -83,6 +83,7 @@ fn a_gap_anywhere_is_survived() {
                             || dns::is_violation(event)
                             || smb::is_violation(event)
                             || dcerpc::is_violation(event)
+                            || winrm::is_violation(event)
                     })
                     .collect();
                 assert!(violations.is_empty(), "{name}: a gap of {len} at {at} is nobody's violation: {violations:?}");

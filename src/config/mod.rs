@@ -22,8 +22,8 @@ use self::human::{Net, Policy, Span, one_or_many};
 pub use self::load::load;
 use self::sections::{
     BeaconSection, CaptureSection, ContentSection, DecodeSection, DefragSection, DetectNamesSection, DetectRemotingSection,
-    DetectSection, DetectSmbSection, DetectSqlSection, EncryptedDumpSection, FilesSection, FlowSection, ParserSection,
-    ScanSection, SqlSection, TlsSection, TlsStackSection,
+    DetectSection, DetectSmbSection, DetectSqlSection, DetectWinrmSection, EncryptedDumpSection, FilesSection, FlowSection,
+    ParserSection, ScanSection, SqlSection, TlsSection, TlsStackSection,
 };
 use crate::eve::sql::SqlSettings;
 use crate::eve::{EveSettings, Types};
@@ -61,6 +61,7 @@ pub struct Config {
     detect_sql: DetectSqlSection,
     detect_remoting: DetectRemotingSection,
     detect_smb: DetectSmbSection,
+    detect_winrm: DetectWinrmSection,
     detect_names: DetectNamesSection,
     beacon: BeaconSection,
     indicators: IndicatorsSection,
@@ -232,6 +233,7 @@ impl Config {
         self.detect_sql.apply(&mut detect.sql);
         self.detect_remoting.apply(&mut detect.remoting);
         self.detect_smb.apply(&mut detect.smb);
+        self.detect_winrm.apply(&mut detect.winrm);
         self.detect_names.apply(&mut detect.names);
         self.beacon.apply(&mut detect.beacon);
         self.content.apply(&mut detect.content);
@@ -302,6 +304,7 @@ fn keys() -> Vec<String> {
         .chain(section("detect_sql", DetectSqlSection::KEYS))
         .chain(section("detect_remoting", DetectRemotingSection::KEYS))
         .chain(section("detect_smb", DetectSmbSection::KEYS))
+        .chain(section("detect_winrm", DetectWinrmSection::KEYS))
         .chain(section("detect_names", DetectNamesSection::KEYS))
         .chain(section("beacon", BeaconSection::KEYS))
         .chain(section("content", ContentSection::KEYS))

@@ -12,6 +12,7 @@ use backstop_detectors::names::NamesConfig;
 use backstop_detectors::remoting::RemotingConfig;
 use backstop_detectors::smb::SmbConfig;
 use backstop_detectors::sql::SqlConfig;
+use backstop_detectors::winrm::WinrmConfig;
 use backstop_detectors::{DetectConfig, EncryptedDump, TlsStack};
 use backstop_protocols::Limits;
 use backstop_protocols::tls::KeyLimits;
@@ -90,6 +91,10 @@ section! {
     }
 }
 section! {
+    /// `[detect_winrm]`
+    DetectWinrmSection for WinrmConfig { tls_ports: Vec<u16>, session_window: Span }
+}
+section! {
     /// `[detect_names]`
     DetectNamesSection for NamesConfig { address_services: Names, file_drops: Names, trusted_hosts: Names }
 }
@@ -135,6 +140,7 @@ section! {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count, max_undecrypted: Size,
         max_decoded: Size, max_range: Size, max_files: Count, max_file_bytes: Size,
+        max_envelope: Size,
     }
 }
 section! {

@@ -58,7 +58,7 @@ pub struct Types {
 }
 
 /// Types of our own: they carry a top-level object that Suricata's schema does not know.
-const OWN: [&str; 6] = ["nmf", "nrtp", "tds", "veeam", "tls_session", "sensor_stats"];
+const OWN: [&str; 7] = ["nmf", "nrtp", "tds", "veeam", "winrm", "tls_session", "sensor_stats"];
 
 /// Whether a type of records is ours alone.
 fn is_own(name: &str) -> bool {

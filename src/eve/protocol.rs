@@ -1,4 +1,4 @@
-//! Records of transactions: `dns`, `http`, `smb`, `tls` and `pgsql` as Suricata has them, `nmf`, `tds` and `veeam` of our own, each with an object of
+//! Records of transactions: `dns`, `http`, `smb`, `tls` and `pgsql` as Suricata has them, `nmf`, `tds`, `veeam` and `winrm` of our own, each with an object of
 //! its name. One that was found inside TLS has the session's `tls` object besides, and, of ours, `decrypted`.
 
 use std::collections::BTreeMap;

@@ -221,7 +221,7 @@ impl Sink for FlowSink<'_, '_> {
                 AppProto::Smb => self.handler.counters.smb_flows += 1,
                 AppProto::Dcerpc => self.handler.counters.dcerpc_tcp_flows += 1,
                 AppProto::Nrtp => self.handler.counters.nrtp_flows += 1,
-                AppProto::Veeam | AppProto::Echo => {}
+                AppProto::Veeam | AppProto::Winrm | AppProto::Echo => {}
             }
         }
         self.state.app_proto = Some(app_proto);

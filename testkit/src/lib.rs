@@ -24,6 +24,7 @@ pub mod rng;
 pub mod smb;
 pub mod tls;
 pub mod traffic;
+pub mod winrm;
 
 pub use conversation::{Conversation, Segment};
 pub use frame::Frame;

@@ -23,7 +23,7 @@ static SURICATA: LazyLock<Option<Validator>> = LazyLock::new(|| {
 });
 
 /// Event types that only we have.
-const OWN: [&str; 6] = ["nmf", "nrtp", "tds", "veeam", "tls_session", "sensor_stats"];
+const OWN: [&str; 7] = ["nmf", "nrtp", "tds", "veeam", "winrm", "tls_session", "sensor_stats"];
 
 fn assert_fits(validator: &Validator, record: &Value, whose: &str) {
     let errors: Vec<String> = validator.iter_errors(record).map(|error| format!("{}: {error}", error.instance_path())).collect();

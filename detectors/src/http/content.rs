@@ -41,6 +41,15 @@ fn may_be_script(file: &FileFacts<'_>) -> bool {
     }
 }
 
+/// A message of WS-Management: what runs through it is decoded and told as WinRM.
+fn is_wsman(file: &FileFacts<'_>) -> bool {
+    let head = file.bytes.get(..4_096).unwrap_or(file.bytes);
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    // No script begins so: that of a comment of PowerShell is `<#`.
+    let is_xml = matches!(head, [b'<', b'?' | b'a'..=b'z' | b'A'..=b'Z', ..]);
+    is_xml && memchr::memmem::find(head, b"/wbem/wsman/").is_some()
+}
+
 impl Detector for Bodies {
     /// The loader by its name, where its content did not say so.
     fn on_transaction(&mut self, context: &Context<'_>, transaction: &Transaction<'_>, out: &mut Findings) {
@@ -80,7 +89,7 @@ impl Detector for Bodies {
         }
         // Of a file that is put together from ranges no part was told.
         out.covered.push((PROGRAM_RULE, file.direction));
-        if file.bytes.is_empty() || !may_be_script(file) || !may_be_code(file.bytes) {
+        if file.bytes.is_empty() || !may_be_script(file) || is_wsman(file) || !may_be_code(file.bytes) {
             return;
         }
         if self.told >= MAX_TOLD {

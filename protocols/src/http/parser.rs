@@ -16,6 +16,7 @@ use super::ranges::Ranges;
 use super::transaction::Transaction;
 use crate::contract::{Advance, Anomaly, Limits, ParseError, Parser, Sink};
 use crate::registry::{self, AppProto};
+use crate::winrm::Follower;
 
 /// Bytes of a line behind a gap that are looked at.
 const MAX_LOST_LINE: usize = 16 * 1024;
@@ -80,6 +81,7 @@ pub struct HttpParser {
     client: Option<Direction>,
     told: Vec<(&'static str, Direction)>,
     deviations: Deviations,
+    winrm: Follower,
 }
 
 /// What a step did.
@@ -102,6 +104,7 @@ impl HttpParser {
             client: None,
             told: Vec::new(),
             deviations: Vec::new(),
+            winrm: Follower::default(),
         }
     }
 
@@ -442,8 +445,8 @@ impl Message {
     }
 }
 
-impl Parser for HttpParser {
-    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
+impl HttpParser {
+    fn read(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
         let mut consumed = 0;
         loop {
             let rest = bytes.get(consumed..).unwrap_or_default();
@@ -463,7 +466,7 @@ impl Parser for HttpParser {
         }
     }
 
-    fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+    fn miss(&mut self, direction: Direction, len: u64, out: &mut dyn Sink) {
         if let State::Body(message) = &self.lanes.get(direction).state
             && let Some((direction, channel)) = message.rpc.zip(self.channel.as_mut())
         {
@@ -480,10 +483,9 @@ impl Parser for HttpParser {
             State::Through | State::Opaque | State::Lost => {}
         }
         self.tell(direction, out);
-        Ok(Advance::Consumed)
     }
 
-    fn close(&mut self, direction: Direction, _left: &[u8], out: &mut dyn Sink) {
+    fn end(&mut self, direction: Direction, out: &mut dyn Sink) {
         let lane = self.lanes.get_mut(direction);
         lane.closed = true;
         lane.lines.clear();
@@ -498,6 +500,32 @@ impl Parser for HttpParser {
             self.server_unknown(client, out);
         }
     }
+}
+
+impl Parser for HttpParser {
+    fn advance(&mut self, direction: Direction, bytes: &[u8], out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        let (limits, mut winrm) = (self.limits, std::mem::take(&mut self.winrm));
+        let result = self.read(direction, bytes, &mut winrm.watch(direction, &limits, out));
+        self.winrm = winrm;
+        result
+    }
+
+    fn gap(&mut self, direction: Direction, _left: &[u8], len: u64, out: &mut dyn Sink) -> Result<Advance, ParseError> {
+        let (limits, mut winrm) = (self.limits, std::mem::take(&mut self.winrm));
+        self.miss(direction, len, &mut winrm.watch(direction, &limits, out));
+        self.winrm = winrm;
+        Ok(Advance::Consumed)
+    }
+
+    fn close(&mut self, direction: Direction, _left: &[u8], out: &mut dyn Sink) {
+        let (limits, mut winrm) = (self.limits, std::mem::take(&mut self.winrm));
+        let mut watch = winrm.watch(direction, &limits, out);
+        self.end(direction, &mut watch);
+        if self.lanes.to_server.closed && self.lanes.to_client.closed {
+            watch.close();
+        }
+        self.winrm = winrm;
+    }
 
     fn held(&self) -> usize {
         let lane = |lane: &Lane| {
@@ -510,6 +538,12 @@ impl Parser for HttpParser {
         };
         let current = self.current.as_ref().map_or(0, |current| current.head.held());
         let channel = self.channel.as_ref().map_or(0, |channel| channel.held());
-        lane(&self.lanes.to_server) + lane(&self.lanes.to_client) + self.exchanges.held() + self.ranges.held() + current + channel
+        lane(&self.lanes.to_server)
+            + lane(&self.lanes.to_client)
+            + self.exchanges.held()
+            + self.ranges.held()
+            + current
+            + channel
+            + self.winrm.held()
     }
 }

@@ -25,6 +25,8 @@ pub struct Tree {
     pub root: Element,
     /// A cap was reached or the text ends early.
     pub truncated: bool,
+    /// … because of a cap.
+    pub capped: bool,
 }
 
 struct Builder<'a> {
@@ -86,13 +88,14 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Tree, XmlError> {
             Event::Eof => break,
         }
     }
+    let capped = builder.truncated;
     while !builder.open.is_empty() {
         builder.truncated = true;
         builder.end();
     }
     let truncated = builder.truncated;
     match builder.root {
-        Some(root) => Ok(Tree { root, truncated }),
+        Some(root) => Ok(Tree { root, truncated, capped }),
         None if malformed => Err(XmlError::Malformed),
         None => Err(XmlError::Empty),
     }
@@ -148,7 +151,10 @@ impl Builder<'_> {
     }
 
     fn text(&mut self, text: &str) {
-        self.spend(text.len());
+        // Pieces that references and sections part are one node.
+        let goes_on = self.open.last().is_some_and(|open| matches!(open.children.last(), Some(Node::Text(_))));
+        self.nodes += usize::from(!goes_on);
+        self.room = self.room.saturating_sub(text.len());
         if self.too_deep > 0 {
             return;
         }

@@ -14,32 +14,16 @@ mod reply;
 mod tests;
 mod tracker;
 mod transaction;
-mod value;
+pub(crate) mod value;
 
 pub use tracker::Tracker;
 pub use transaction::{Call, Param, Reply, ReplyKind, Spec, Stage, Transaction};
 pub(crate) use value::is_secret;
 
-use backstop_types::Direction;
-
-use crate::contract::{Advance, ParseError, Parser, Probe, Protocol, Sink};
+use crate::contract::{Probe, Protocol};
+use crate::handed_on::HandedOn;
 use crate::registry::AppProto;
 
 /// The registered protocol: a name for transactions and records, without a parser of its own.
 pub static PROTOCOL: Protocol =
     Protocol { app_proto: AppProto::Veeam, name: "veeam", probe: |_, _| Probe::No, parser: |_| Box::new(HandedOn) };
-
-/// Nothing reaches it: invocations come out of net.tcp, not out of a stream.
-struct HandedOn;
-
-impl Parser for HandedOn {
-    fn advance(&mut self, _: Direction, _: &[u8], _: &mut dyn Sink) -> Result<Advance, ParseError> {
-        Ok(Advance::Consumed)
-    }
-
-    fn gap(&mut self, _: Direction, _: &[u8], _: u64, _: &mut dyn Sink) -> Result<Advance, ParseError> {
-        Ok(Advance::Consumed)
-    }
-
-    fn close(&mut self, _: Direction, _: &[u8], _: &mut dyn Sink) {}
-}

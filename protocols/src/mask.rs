@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use backstop_protocols::sql::redact;
+use crate::sql::redact;
 
 /// Names behind which a secret stands, in lower case. The last ones need a sign of assignment, being ordinary words too.
 const NAMES: [&str; 10] =

@@ -1,0 +1,433 @@
+//! An envelope as a request or a response ([MS-WSMV] 2.2.4, DSP0226).
+//!
+//! What runs is told by the body, not by the action: which of both a service believes is not known here. Nothing here chooses
+//! between things that stand twice, each counts.
+
+use super::anomaly;
+use super::clixml::{self, whole_text};
+use super::psrp::{self, Assembled, Defragmenter};
+use super::transaction::{Call, Command, CommandKind, Operation, Reply};
+use crate::contract::Limits;
+use crate::soap::{self, Element, xml};
+use crate::veeam::value::{base64, base64_head};
+
+/// Bytes of an id or address.
+const MAX_NAME: usize = 256;
+/// Commands of one request. A server takes one.
+const MAX_COMMANDS: usize = 16;
+/// What every envelope of WS-Management names.
+const NAMESPACES: [&[u8]; 2] = [b"/wbem/wsman/", b"/wsman/"];
+
+/// A body as far as it is there.
+#[derive(Clone, Copy)]
+pub struct Body<'a> {
+    pub bytes: &'a [u8],
+    /// Bytes are missing.
+    pub cut: bool,
+    /// A cap of ours took the rest.
+    pub capped: bool,
+}
+
+/// What reading gives besides.
+pub struct Reader<'a> {
+    pub limits: &'a Limits,
+    pub fragments: &'a mut Defragmenter,
+    pub tell: &'a mut dyn FnMut(&'static str),
+    /// Decoded bytes that no command holds: messages, output.
+    pub contents: &'a mut Vec<(&'static [&'static str], Vec<u8>)>,
+}
+
+/// Whether a body may be one of WS-Management.
+pub fn may_be(bytes: &[u8]) -> bool {
+    NAMESPACES.iter().any(|name| memchr::memmem::find(bytes, name).is_some())
+}
+
+/// UTF-8, or UTF-16 by its mark or by how a first element looks ([MS-WSMV] 2.2.1).
+fn text(bytes: &[u8]) -> String {
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        [b'<', 0, ..] => wide(bytes, u16::from_le_bytes),
+        [0, b'<', ..] => wide(bytes, u16::from_be_bytes),
+        _ => String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned(),
+    }
+}
+
+impl Reader<'_> {
+    /// The envelope; whether something of it is missing.
+    fn tree(&mut self, body: Body<'_>) -> (Option<Element>, bool) {
+        let text = text(body.bytes);
+        let limits = self.limits;
+        let limits = Limits { max_message: limits.max_envelope, max_text: limits.max_envelope, ..*limits };
+        if body.cut {
+            (self.tell)(anomaly::MESSAGE_CUT);
+        } else if body.capped {
+            (self.tell)(anomaly::MESSAGE_LIMIT);
+        }
+        let whole = !body.cut && !body.capped;
+        match xml::parse(&text, &limits) {
+            Ok(tree) if tree.root.name == "Envelope" => {
+                if tree.capped {
+                    (self.tell)(anomaly::MESSAGE_LIMIT);
+                } else if tree.truncated && whole {
+                    (self.tell)(anomaly::BAD_ENVELOPE);
+                }
+                (Some(tree.root), tree.truncated || !whole)
+            }
+            Ok(_) => {
+                (self.tell)(anomaly::BAD_ENVELOPE);
+                (None, true)
+            }
+            Err(error) => {
+                if error == xml::XmlError::Forbidden {
+                    (self.tell)(anomaly::FORBIDDEN_XML);
+                } else if whole {
+                    (self.tell)(anomaly::BAD_ENVELOPE);
+                }
+                (None, true)
+            }
+        }
+    }
+
+    /// Reads a request.
+    pub fn call(&mut self, body: Body<'_>) -> Call {
+        let (root, truncated) = self.tree(body);
+        let mut call = Call { truncated, ..Call::default() };
+        let Some(root) = root else { return call };
+        let mut skips_cmd = false;
+        for header in root.elements().filter(|part| part.name == "Header") {
+            read_header(header, &mut call, &mut skips_cmd);
+        }
+        let parts = root.elements().filter(|part| part.name == "Body").flat_map(Element::elements);
+        for part in parts {
+            self.part(part, &mut call, skips_cmd);
+        }
+        if call.operation == Operation::Other {
+            call.operation = call.action.as_deref().map_or(Operation::Other, by_action);
+        }
+        call
+    }
+
+    fn part(&mut self, part: &Element, call: &mut Call, skips_cmd: bool) {
+        match part.name.as_str() {
+            "Shell" => {
+                call.operation = by_action_or(call, Operation::Create);
+                call.shell_id = call.shell_id.take().or_else(|| part.attribute("ShellId").map(name));
+                for opening in part.elements().filter(|inner| is_opening(&inner.name)) {
+                    self.fragments_in(&whole_text(opening), call);
+                }
+            }
+            "Connect" => {
+                call.operation = Operation::Connect;
+                for opening in part.elements().filter(|inner| is_opening(&inner.name)) {
+                    self.fragments_in(&whole_text(opening), call);
+                }
+            }
+            "CommandLine" => {
+                call.operation = Operation::Command;
+                self.command_line(part, call, skips_cmd);
+            }
+            "Send" => {
+                call.operation = Operation::Send;
+                for stream in part.elements().filter(|inner| inner.name == "Stream") {
+                    call.command_id = call.command_id.take().or_else(|| stream.attribute("CommandId").map(name));
+                    self.input(&whole_text(stream), call);
+                }
+            }
+            "Receive" => {
+                call.operation = Operation::Receive;
+                let stream = part.child("DesiredStream");
+                call.command_id = stream.and_then(|stream| stream.attribute("CommandId")).map(name);
+            }
+            "Signal" => {
+                call.operation = Operation::Signal;
+                call.command_id = part.attribute("CommandId").map(name);
+                // The last part of an address ([MS-WSMV] 2.2.4.38).
+                let code = part.child("Code").map(whole_text);
+                call.signal = code.map(|code| name(code.rsplit('/').next().unwrap_or(&code)));
+            }
+            "Disconnect" | "Reconnect" => call.operation = Operation::Disconnect,
+            "Identify" => call.operation = Operation::Identify,
+            // The arguments of a method ([MS-WSMV] 3.1.4.1.30): a process with a command line.
+            other if other.ends_with("_INPUT") => {
+                call.operation = Operation::Invoke;
+                for line in part.elements().filter(|inner| inner.name.eq_ignore_ascii_case("CommandLine")) {
+                    let truncated = call.truncated;
+                    self.text(call, CommandKind::Process, whole_text(line), None, truncated);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// [MS-WSMV] 2.2.4.11: a command and its arguments; of PowerShell, fragments in the arguments ([MS-PSRP] 3.1.5.3.3).
+    fn command_line(&mut self, part: &Element, call: &mut Call, skips_cmd: bool) {
+        call.command_id = part.attribute("CommandId").map(name);
+        let texts =
+            |wanted: &str| -> Vec<String> { part.elements().filter(|inner| inner.name == wanted).map(whole_text).collect() };
+        let (command, arguments) = (texts("Command").join(" "), texts("Arguments"));
+        if !arguments.is_empty() && (is_powershell(call) || command.trim().is_empty()) {
+            let mut any = false;
+            for argument in &arguments {
+                any |= self.fragments_in(argument, call);
+            }
+            if any || is_powershell(call) {
+                return;
+            }
+        }
+        let mut line = command;
+        for argument in arguments.iter().filter(|argument| !argument.is_empty()) {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(argument);
+        }
+        // `cmd /c` takes the quotes off that stand around a whole line.
+        let inside = line.trim().strip_prefix('"').and_then(|line| line.strip_suffix('"'));
+        if let Some(inside) = inside.filter(|inside| !skips_cmd && !inside.contains('"')) {
+            line = inside.to_owned();
+        }
+        let (id, truncated) = (call.command_id.clone(), call.truncated);
+        self.text(call, CommandKind::Line, line, id, truncated);
+    }
+
+    fn input(&mut self, text: &str, call: &mut Call) {
+        if is_powershell(call) {
+            self.fragments_in(text, call);
+            return;
+        }
+        let bytes = decoded(text, call.truncated);
+        if psrp::is_fragment(&bytes) {
+            self.take(&bytes, call);
+            return;
+        }
+        let input = String::from_utf8_lossy(&bytes).into_owned();
+        let (id, truncated) = (call.command_id.clone(), call.truncated);
+        self.text(call, CommandKind::Input, input, id, truncated);
+    }
+
+    /// Fragments in base64; whether there were some.
+    fn fragments_in(&mut self, text: &str, call: &mut Call) -> bool {
+        let bytes = decoded(text, call.truncated);
+        let any = psrp::is_fragment(&bytes) || (is_powershell(call) && !bytes.is_empty());
+        if any {
+            self.take(&bytes, call);
+        }
+        any
+    }
+
+    fn take(&mut self, bytes: &[u8], call: &mut Call) {
+        let mut done = Vec::new();
+        self.fragments.push(bytes, call.truncated, self.limits.max_envelope, &mut done, self.tell);
+        for message in done {
+            self.message(message, call);
+        }
+    }
+
+    /// A command that is text.
+    fn text(&mut self, call: &mut Call, kind: CommandKind, text: String, id: Option<String>, truncated: bool) {
+        if text.trim().is_empty() && kind != CommandKind::Line {
+            return;
+        }
+        // Input comes in as many pieces as its sender likes.
+        let is_input = matches!(kind, CommandKind::Input | CommandKind::PipelineInput);
+        if let Some(last) = call.commands.last_mut().filter(|last| is_input && last.kind == kind && last.id == id) {
+            if kind == CommandKind::PipelineInput {
+                last.text.push('\n');
+            }
+            last.text.push_str(&text);
+            last.length = last.text.len() as u64;
+            last.truncated |= truncated;
+            return;
+        }
+        let length = text.len() as u64;
+        self.push(call, Command { kind, text, length, parameters: Vec::new(), id, truncated, unread: None });
+    }
+
+    fn push(&mut self, call: &mut Call, command: Command) {
+        if call.commands.len() < MAX_COMMANDS {
+            call.commands.push(command);
+        } else {
+            (self.tell)(anomaly::MESSAGE_LIMIT);
+            call.truncated = true;
+        }
+    }
+
+    /// A message to the server.
+    pub fn message(&mut self, assembled: Assembled, call: &mut Call) {
+        let Assembled { message, data, cut } = assembled;
+        let limits = Limits { max_message: self.limits.max_envelope, max_text: self.limits.max_envelope, ..*self.limits };
+        call.truncated |= cut;
+        match message.kind {
+            psrp::SESSION_CAPABILITY => call.psrp_version = clixml::text(&data, "protocolversion", &limits),
+            psrp::CREATE_PIPELINE => {
+                let pipeline = clixml::pipeline(&data, &limits);
+                if pipeline.forbidden {
+                    (self.tell)(anomaly::FORBIDDEN_XML);
+                }
+                if pipeline.capped {
+                    (self.tell)(anomaly::MESSAGE_LIMIT);
+                }
+                let unread = pipeline.capped || pipeline.truncated || pipeline.forbidden || pipeline.text.is_empty();
+                let command = Command {
+                    kind: CommandKind::Pipeline,
+                    length: pipeline.text.len() as u64,
+                    text: pipeline.text,
+                    parameters: pipeline.parameters,
+                    id: message.pipeline.clone(),
+                    truncated: cut || pipeline.truncated,
+                    unread: unread.then(|| clixml::unescape(&xml::unescape(&data))),
+                };
+                self.push(call, command);
+            }
+            psrp::PIPELINE_INPUT => {
+                let (text, truncated) = clixml::texts(&data, &limits);
+                self.text(call, CommandKind::PipelineInput, text, message.pipeline.clone(), cut || truncated);
+            }
+            _ => self.contents.push((&["winrm.psrp"], data.into_bytes())),
+        }
+        call.psrp.push(message);
+    }
+
+    /// Reads a response.
+    pub fn reply(&mut self, body: Body<'_>, reply: &mut Reply) {
+        let (root, truncated) = self.tree(body);
+        reply.truncated |= truncated;
+        let Some(root) = root else { return };
+        let message = soap::message(root, body.bytes.len() as u64, truncated);
+        reply.fault = message.fault;
+        let Some(part) = message.body else { return };
+        match part.name.as_str() {
+            "CommandResponse" => {
+                reply.command_id = part.child("CommandId").map(whole_text).map(|id| name(&id)).filter(|id| !id.is_empty());
+            }
+            "ReceiveResponse" => self.output(&part, reply),
+            "ResourceCreated" => {
+                let selectors = part.child("ReferenceParameters").and_then(|parameters| parameters.child("SelectorSet"));
+                let mut all = selectors.into_iter().flat_map(Element::elements);
+                reply.shell_id = all.find(|one| one.attribute("Name") == Some("ShellId")).map(whole_text).map(|id| name(&id));
+            }
+            "Shell" => reply.shell_id = part.child("ShellId").map(whole_text).map(|id| name(&id)),
+            other if other.ends_with("_OUTPUT") => {
+                reply.return_value = part.child("ReturnValue").and_then(|value| whole_text(value).trim().parse().ok());
+            }
+            _ => {}
+        }
+    }
+
+    /// [MS-WSMV] 2.2.4.31.
+    fn output(&mut self, part: &Element, reply: &mut Reply) {
+        for stream in part.elements().filter(|inner| inner.name == "Stream") {
+            let bytes = decoded(&whole_text(stream), reply.truncated);
+            if bytes.is_empty() {
+                continue;
+            }
+            if psrp::is_fragment(&bytes) {
+                let mut done = Vec::new();
+                self.fragments.push(&bytes, reply.truncated, self.limits.max_envelope, &mut done, self.tell);
+                for Assembled { message, data, .. } in done {
+                    if message.kind == psrp::PIPELINE_STATE {
+                        reply.pipeline_state = clixml::number(&data, "PipelineState", self.limits).and_then(state_name);
+                    }
+                    self.contents.push((&["winrm.psrp"], data.into_bytes()));
+                    reply.psrp.push(message);
+                }
+                continue;
+            }
+            let [output, errors] = &mut reply.output;
+            let is_error = stream.attribute("Name") == Some("stderr");
+            *(if is_error { errors } else { output }) += bytes.len() as u64;
+            self.contents.push((&["winrm.output"], bytes));
+        }
+        let Some(state) = part.child("CommandState") else { return };
+        reply.command_id = state.attribute("CommandId").map(name);
+        reply.state = match state.attribute("State").and_then(|state| state.rsplit('/').next()) {
+            Some("Done") => Some("done"),
+            Some("Running") => Some("running"),
+            Some("Pending") => Some("pending"),
+            _ => None,
+        };
+        reply.exit_code = state.child("ExitCode").and_then(|code| whole_text(code).trim().parse().ok());
+    }
+}
+
+/// [MS-PSRP] 2.2.3.4.
+const fn state_name(state: i64) -> Option<&'static str> {
+    Some(match state {
+        0 => "not_started",
+        1 => "running",
+        2 => "stopping",
+        3 => "stopped",
+        4 => "completed",
+        5 => "failed",
+        6 => "disconnected",
+        _ => return None,
+    })
+}
+
+/// Elements that carry the first messages of PowerShell remoting ([MS-PSRP] 3.1.5.3.1, 3.1.5.3.17).
+fn is_opening(name: &str) -> bool {
+    matches!(name, "creationXml" | "connectXml" | "connectResponseXml")
+}
+
+fn decoded(text: &str, truncated: bool) -> Vec<u8> {
+    // What was cut off has no end that could be checked.
+    let whole = if truncated { None } else { base64(text) };
+    whole.unwrap_or_else(|| base64_head(text))
+}
+
+fn is_powershell(call: &Call) -> bool {
+    call.resource_uri.as_deref().is_some_and(|uri| uri.to_ascii_lowercase().contains("/powershell/"))
+}
+
+fn read_header(header: &Element, call: &mut Call, skips_cmd: &mut bool) {
+    for part in header.elements() {
+        match part.name.as_str() {
+            "Action" if call.action.is_none() => call.action = Some(name(&whole_text(part))),
+            "ResourceURI" if call.resource_uri.is_none() => call.resource_uri = Some(name(&whole_text(part))),
+            "SelectorSet" => {
+                let shell = part.elements().find(|one| one.attribute("Name") == Some("ShellId"));
+                call.shell_id = call.shell_id.take().or_else(|| shell.map(whole_text).map(|id| name(&id)));
+            }
+            "OptionSet" => {
+                *skips_cmd |= part.elements().any(|option| {
+                    option.attribute("Name") == Some("WINRS_SKIP_CMD_SHELL")
+                        && whole_text(option).trim().eq_ignore_ascii_case("true")
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What an action alone says.
+fn by_action(action: &str) -> Operation {
+    match action.rsplit('/').next().unwrap_or_default() {
+        "Create" => Operation::Create,
+        "Connect" => Operation::Connect,
+        "Command" => Operation::Command,
+        "Receive" => Operation::Receive,
+        "Send" => Operation::Send,
+        "Signal" => Operation::Signal,
+        "Delete" => Operation::Delete,
+        "Disconnect" | "Reconnect" => Operation::Disconnect,
+        "Get" | "Enumerate" | "Pull" | "Release" => Operation::Read,
+        _ => Operation::Other,
+    }
+}
+
+/// A shell is made, or changed by Put.
+fn by_action_or(call: &Call, otherwise: Operation) -> Operation {
+    match call.action.as_deref().map(by_action) {
+        Some(Operation::Other) | None => otherwise,
+        Some(named) => named,
+    }
+}
+
+fn name(text: &str) -> String {
+    text.trim().chars().take(MAX_NAME).map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
