@@ -6,29 +6,38 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::packed;
 
-/// Names that run code or fetch it, and members of types.
-const WORDS: [&str; 14] = [
-    "::",
-    "iex",
-    "invoke",
-    "powershell",
-    "pwsh",
-    "irm",
-    "iwr",
-    "icm",
-    "curl",
-    "wget",
-    "start-",
-    "cmd",
-    "encodedcommand",
-    "base64",
-];
+/// Names that run code or fetch it, in lower case. Members of types (`::`) are looked for beside them.
+const WORDS: [&str; 13] =
+    ["iex", "invoke", "powershell", "pwsh", "irm", "iwr", "icm", "curl", "wget", "start-", "cmd", "encodedcommand", "base64"];
+/// The longest of them, less one: what of a block is looked at again with the next.
+const OVERLAP: usize = 13;
+/// Bytes that are put into lower case at once: the searcher compares bytes as they are, and is fast for that.
+const BLOCK: usize = 4096;
 
 /// Nothing where the searcher cannot be built: then everything is unfolded.
-static SEARCH: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).ok());
+static SEARCH: LazyLock<Option<packed::Searcher>> = LazyLock::new(|| packed::Searcher::new(WORDS));
+
+/// Whether one of the words is there, in any case.
+fn has_word(bytes: &[u8]) -> bool {
+    let Some(search) = SEARCH.as_ref() else { return true };
+    let mut block = [0_u8; BLOCK];
+    let mut rest = bytes;
+    loop {
+        let (now, _) = rest.split_at_checked(BLOCK).unwrap_or((rest, &[]));
+        let Some(folded) = block.get_mut(..now.len()) else { return true };
+        folded.copy_from_slice(now);
+        folded.make_ascii_lowercase();
+        if search.find(&*folded).is_some() {
+            return true;
+        }
+        if now.len() == rest.len() {
+            return false;
+        }
+        rest = rest.get(BLOCK - OVERLAP..).unwrap_or_default();
+    }
+}
 
 /// Whether bytes may be code that matters.
 #[must_use]
@@ -54,7 +63,7 @@ pub fn may_be_code(bytes: &[u8]) -> bool {
     {
         return true;
     }
-    SEARCH.as_ref().is_none_or(|search| search.is_match(bytes))
+    memchr::memmem::find(bytes, b"::").is_some() || has_word(bytes)
 }
 
 #[cfg(test)]
@@ -78,6 +87,19 @@ mod tests {
         ] {
             assert!(may_be_code(code.as_bytes()), "{code}");
         }
+    }
+
+    #[test]
+    fn a_word_is_found_wherever_it_stands() {
+        for word in WORDS {
+            assert!(word.len() <= OVERLAP + 1 && word == word.to_ascii_lowercase());
+            for at in BLOCK - 2 * OVERLAP..BLOCK + 4 {
+                let mut text = "x ".repeat(BLOCK).into_bytes();
+                text[at..at + word.len()].copy_from_slice(word.to_ascii_uppercase().as_bytes());
+                assert!(may_be_code(&text), "{word} at {at}");
+            }
+        }
+        assert!(!may_be_code("x ".repeat(BLOCK).as_bytes()));
     }
 
     #[test]
