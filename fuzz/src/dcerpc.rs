@@ -23,7 +23,8 @@ const KINDS: u8 = 22;
 /// Runs one input.
 pub fn run(input: &[u8]) {
     let Some((&[mode, size], rest)) = input.split_first_chunk::<2>() else { return };
-    let pdus: Vec<(u8, Vec<u8>)> = split::parts(rest).into_iter().map(|(op, part)| (op & parser::TO_CLIENT, pdu(op, part))).collect();
+    let pdus: Vec<(u8, Vec<u8>)> =
+        split::parts(rest).into_iter().map(|(op, part)| (op & parser::TO_CLIENT, pdu(op, part))).collect();
     let parts: Vec<(u8, &[u8])> = pdus.iter().map(|(op, bytes)| (*op, bytes.as_slice())).collect();
     let limits = if mode & parser::SMALL == 0 { Limits::default() } else { parser::SMALL_LIMITS };
     parser::check(Some(AppProto::Dcerpc), &parts, &limits, usize::from(size) + 1);

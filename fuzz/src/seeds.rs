@@ -12,7 +12,9 @@ use backstop_testkit::nrbf::{self, Stream, Value};
 use backstop_testkit::{Conversation, Rng, delivery, pcap, traffic};
 use backstop_types::{Direction, Endpoint};
 
-use crate::{dcerpc, files, frames, http, nrtp, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session, winrm};
+use crate::{
+    dcerpc, files, frames, http, nrtp, parser, pgsql, reassembly, smb, split, tds, tls_hello, tls_sealed, tls_session, winrm,
+};
 
 /// Longer seeds slow every run that begins from them.
 const MAX_SEED: usize = 6 * 1024;
