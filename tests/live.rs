@@ -1,6 +1,6 @@
 //! Peers that live: `scripts/live-test.sh` replays a capture onto one end of a veth pair while the sensor listens on the other;
 //! `scripts/pgsql-live.sh`, `scripts/tds-live.sh` and `scripts/http-live.sh` record real clients on loopback and replay that,
-//! `scripts/winrm-live.sh` does it with clients of WinRM, `scripts/smb-live.sh` on a link to a namespace.
+//! `scripts/winrm-live.sh` and `scripts/rpc-live.sh` do it with clients of WinRM and DCE/RPC, `scripts/smb-live.sh` on a link to a namespace.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod common;
@@ -41,6 +41,11 @@ fn a_real_samba_server_and_its_clients_are_understood() {
 #[test]
 fn a_real_http_server_and_its_client_are_understood() {
     run("scripts/http-live.sh", "passed: ");
+}
+
+#[test]
+fn real_calls_of_impacket_are_understood() {
+    run("scripts/rpc-live.sh", "passed: ");
 }
 
 #[test]

@@ -306,7 +306,7 @@ fn suspected(context: &Context<'_>, seen: &Seen<'_>, meta: &'static Meta, call: 
 fn looked_at(context: &Context<'_>, seen: &Seen<'_>, asked: &calls::Call) -> Inspection {
     let mut all = Inspection::default();
     for Executed { what, text } in asked.texts() {
-        let kind = if what == "task_definition" { Kind::Script } else { Kind::Command };
+        let kind = if what == "task_xml" { Kind::Script } else { Kind::Command };
         let carrier = Carrier { name: "dcerpc", kind, direction: Direction::ToServer, tx_id: seen.rpc.tx_id() };
         let mut one = inspect(text.as_bytes(), &carrier, context);
         for finding in std::mem::take(&mut one.findings) {

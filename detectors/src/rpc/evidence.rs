@@ -66,8 +66,9 @@ impl<'a> Seen<'a> {
         let Some(call) = self.rpc.call() else { return Outcome::Unknown };
         let code = call.reply.as_ref().and_then(|reply| reply.code).or(call.returned);
         match (call.end, code) {
-            (Some(End::Response), Some(0)) => Outcome::Success,
             // Sealed: a result, and nobody knows which.
+            (Some(End::Response), _) if call.is_sealed() => Outcome::Unknown,
+            (Some(End::Response), Some(0)) => Outcome::Success,
             (Some(End::Response), None) | (None, _) => Outcome::Unknown,
             _ => Outcome::Attempt,
         }

@@ -212,7 +212,7 @@ fn a_task_is_told_with_its_actions_and_its_run() {
     let flow = replayed(DetectConfig::default(), &task("-report"));
     assert_eq!(told(&flow), [(9_404_004, 2, Outcome::Success)]);
     let finding = flow.alerts(9_404_004)[0];
-    assert_eq!(text(&arguments(finding), "task"), "\\RepA");
+    assert_eq!(text(&arguments(finding), "path"), "\\RepA");
     assert_eq!(object(&finding.context, "dcerpc").get("started"), Some(&true.into()));
     let flow = replayed(DetectConfig::default(), &task("&amp; cmd.exe /c a"));
     assert_eq!(told(&flow), [(9_404_004, 1, Outcome::Success)]);

@@ -7,7 +7,7 @@
 //! server = bind_ack / bind_nak *(alter_context_resp / 1*response / fault / shutdown)
 //! call   = fragments of one call id; several calls may be on their way
 //! ```
-//! The same [`Session`] reads every carrier: TCP ([`PROTOCOL`]), named pipes of SMB ([`crate::smb`]), and the channels of
+//! The same session reads every carrier: TCP ([`PROTOCOL`]), named pipes of SMB ([`crate::smb`]), and the channels of
 //! ncacn_http ([MS-RPCH]) in HTTP. Stubs are put together within `Limits::max_message` and decoded by [`calls`]. Of an NTLM or
 //! Kerberos login names are kept, and no challenge or response.
 //!

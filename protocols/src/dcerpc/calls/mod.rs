@@ -5,26 +5,28 @@
 //! stub = *argument                  in the order of the interface's IDL; [in] in requests, [out] and the return code in responses
 //! ```
 
+mod listing;
 mod names;
-mod registry;
-mod server;
 mod svcctl;
 mod task_xml;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tower;
+mod winreg;
 
 use std::borrow::Cow;
 
 use backstop_types::{Fields, Value};
+pub use listing::Listing;
 pub use names::{interface_name, operation_name};
-pub use registry::{KeyOperation, Registry};
-pub use server::Server;
 pub use svcctl::{Change, Create, FailureActions, Service};
 pub use task_xml::{Action, Definition};
-pub use tasks::{Register, Task};
+pub use tasks::{Registration, Task};
 pub use text::Text;
+pub use tower::Mapping;
+pub use winreg::{Registry, SetValue};
 
 pub use super::ndr::Handle;
 use super::ndr::Ndr;
@@ -52,12 +54,14 @@ pub struct Call {
 pub enum Asked {
     /// Of the service control manager.
     Service(Service),
-    /// Of the task scheduler.
+    /// Of the task scheduler, by the old interface or the new one.
     Task(Task),
     /// Of the registry.
     Registry(Registry),
-    /// Of the server or workstation service.
-    Server(Server),
+    /// Of the endpoint mapper.
+    Mapping(Mapping),
+    /// Of a server or workstation service.
+    Listing(Listing),
 }
 
 /// A text of a call that is run, or that says what is: for those who look at contents.
@@ -77,7 +81,7 @@ impl Call {
             Asked::Service(service) => service.texts(),
             Asked::Task(task) => task.texts(),
             Asked::Registry(registry) => registry.texts(),
-            Asked::Server(_) => Vec::new(),
+            Asked::Mapping(_) | Asked::Listing(_) => Vec::new(),
         }
     }
 
@@ -88,7 +92,8 @@ impl Call {
             Asked::Service(service) => service.fields(),
             Asked::Task(task) => task.fields(),
             Asked::Registry(registry) => registry.fields(),
-            Asked::Server(server) => server.fields(),
+            Asked::Mapping(mapping) => mapping.fields(),
+            Asked::Listing(listing) => listing.fields(),
         };
         if self.truncated {
             fields.set("truncated", true);
@@ -102,7 +107,7 @@ impl Call {
         match &self.what {
             Asked::Service(service) => service.handle(),
             Asked::Registry(registry) => registry.handle(),
-            Asked::Task(_) | Asked::Server(_) => None,
+            Asked::Task(_) | Asked::Mapping(_) | Asked::Listing(_) => None,
         }
     }
 }
@@ -181,10 +186,11 @@ pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Op
     let what = match interface {
         names::SVCCTL => Asked::Service(svcctl::request(opnum, &mut ndr)?),
         names::ATSVC => Asked::Task(tasks::job(opnum, &mut ndr)?),
-        names::TASKS => Asked::Task(tasks::request(opnum, &mut ndr)?),
-        names::WINREG => Asked::Registry(registry::request(opnum, &mut ndr)?),
-        names::SRVSVC => Asked::Server(server::request(opnum, &mut ndr)?),
-        names::WKSSVC => Asked::Server(server::workstation(opnum, &mut ndr)?),
+        names::TASKS => Asked::Task(tasks::task(opnum, &mut ndr)?),
+        names::WINREG => Asked::Registry(winreg::request(opnum, &mut ndr)?),
+        names::EPMAPPER => Asked::Mapping(tower::request(opnum, &mut ndr)?),
+        names::SRVSVC => Asked::Listing(listing::server(opnum, &mut ndr)?),
+        names::WKSSVC => Asked::Listing(listing::workstation(opnum, &mut ndr)?),
         _ => return None,
     };
     Some(Call { what, truncated: ndr.is_cut() })
@@ -197,11 +203,12 @@ pub fn response(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> O
     let mut ndr = Ndr::new(stub, how);
     let code = returned(stub, how);
     let mut reply = Reply { code, ..Reply::default() };
-    reply.handle = match interface {
-        names::SVCCTL => svcctl::handed_out(opnum, &mut ndr),
-        names::WINREG => registry::handed_out(opnum, &mut ndr),
-        _ => None,
-    };
+    match interface {
+        names::SVCCTL => reply.handle = svcctl::handed_out(opnum, &mut ndr),
+        names::WINREG => reply.handle = winreg::handed_out(opnum, &mut ndr),
+        names::EPMAPPER => reply.endpoints = tower::answered(opnum, &mut ndr),
+        _ => {}
+    }
     code.map(|_| reply)
 }
 

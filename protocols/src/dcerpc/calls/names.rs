@@ -66,6 +66,12 @@ pub fn operation_name(interface: u128, opnum: u16) -> Option<&'static str> {
     operations.get(at).map(|&(_, name)| name)
 }
 
+/// The interface of a name.
+#[cfg(test)]
+pub fn by_name(name: &str) -> Option<u128> {
+    INTERFACES.iter().find(|known| known.name == name).map(|known| known.uuid)
+}
+
 fn find(interface: u128) -> Option<&'static Interface> {
     INTERFACES.iter().find(|known| known.uuid == interface)
 }

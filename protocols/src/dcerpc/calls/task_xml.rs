@@ -1,159 +1,165 @@
-//! What the definition of a task says ([MS-TSCH] 2.5): its actions, as whom they run, and how visible it is.
+//! Definitions of tasks ([MS-TSCH] 2.5): what they run, as whom, and whether anybody sees it.
 
 use backstop_types::{Fields, Value};
 
-use super::text::Text;
+use super::text::{Text, head};
 use crate::contract::Limits;
 use crate::soap::{Element, xml};
 
-/// Actions that are kept; the schema allows 32.
+/// Actions that are kept; a server takes 32 ([MS-TSCH] 2.5.7).
 const MAX_ACTIONS: usize = 32;
-/// Bytes shown of a value.
-const MAX_VALUE: usize = 1_024;
+/// Bytes of a name or an account that are kept.
+const MAX_NAME: usize = 1_024;
+/// Bytes of an action's text that a record shows.
+const MAX_SHOWN: usize = 4_096;
 
-/// A definition, as far as it matters.
+/// What a definition says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Definition {
-    /// What is run.
+    /// What is done, in order.
     pub actions: Vec<Action>,
-    /// As whom: a name, a group or a SID.
-    pub principal: Option<String>,
-    /// `HighestAvailable` or `LeastPrivilege`.
-    pub run_level: Option<String>,
+    /// Accounts that it runs as: users, groups.
+    pub principals: Vec<String>,
+    /// It runs with all the rights the account has.
+    pub highest: bool,
     /// It is not shown.
     pub hidden: bool,
-    /// Names of the triggers: `CalendarTrigger`, `BootTrigger`, …
+    /// What starts it: names of the triggers' elements.
     pub triggers: Vec<String>,
-    /// Something of it was not read.
+    /// Something is missing.
     pub truncated: bool,
-    /// It is no XML, or none that a scheduler would take.
-    pub unreadable: bool,
 }
 
 /// An action ([MS-TSCH] 2.5.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A program.
+    /// `Exec`.
     Exec {
-        /// Which.
+        /// The program.
         command: String,
-        /// With what.
+        /// Its arguments.
         arguments: String,
-        /// Where.
+        /// Where it runs.
         directory: String,
     },
-    /// An object, by its class.
-    Com {
+    /// `ComHandler`.
+    ComHandler {
         /// The class.
         class: String,
         /// What it is given.
         data: String,
     },
+    /// `SendEmail`, `ShowMessage`.
+    Other(String),
 }
 
 impl Action {
-    /// As one line.
+    /// Program and arguments as one line.
     #[must_use]
-    pub fn line(&self) -> String {
+    pub fn command_line(&self) -> Option<String> {
         match self {
-            Self::Exec { command, arguments, .. } => {
-                let command = command.trim();
-                let quoted = command.starts_with('"') || !command.contains(' ') || arguments.is_empty();
-                let command = if quoted { command.to_owned() } else { format!("\"{command}\"") };
-                if arguments.is_empty() { command } else { format!("{command} {arguments}") }
-            }
-            Self::Com { data, .. } => data.clone(),
+            Self::Exec { command, arguments, .. } if arguments.is_empty() => Some(command.clone()),
+            Self::Exec { command, arguments, .. } => Some(format!("{command} {arguments}")),
+            Self::ComHandler { data, .. } if !data.is_empty() => Some(data.clone()),
+            _ => None,
         }
     }
 
     fn fields(&self) -> Fields {
-        let shown = |text: &str| super::text::head(text, MAX_VALUE).to_owned();
         let mut fields = Fields::new();
+        let mut set = |name: &'static str, value: &str| {
+            if !value.is_empty() {
+                fields.set(name, head(value, MAX_SHOWN).to_owned());
+            }
+        };
         match self {
             Self::Exec { command, arguments, directory } => {
-                fields.set("command", shown(command));
-                for (name, text) in [("arguments", arguments), ("directory", directory)] {
-                    if !text.is_empty() {
-                        fields.set(name, shown(text));
-                    }
-                }
+                set("command", command);
+                set("arguments", arguments);
+                set("directory", directory);
             }
-            Self::Com { class, data } => {
-                fields.set("class", shown(class));
-                if !data.is_empty() {
-                    fields.set("data", shown(data));
-                }
+            Self::ComHandler { class, data } => {
+                set("class", class);
+                set("data", data);
             }
+            Self::Other(name) => set("action", name),
         }
         fields
     }
 }
 
-/// Reads a definition.
+/// Reads a definition. `None`: it is no XML, or asks for what a scheduler refuses (a document type).
 #[must_use]
-pub fn read(text: &Text) -> Definition {
-    let mut out = Definition { truncated: text.truncated, ..Definition::default() };
-    // The text was UTF-16 on the wire, whatever its declaration says; a mark of the order of its bytes may stand before it.
-    let Ok(tree) = xml::parse(text.text.trim_start_matches('\u{feff}').trim_start(), &Limits::default()) else {
-        out.unreadable = true;
-        return out;
-    };
-    out.truncated |= tree.truncated;
-    let root = &tree.root;
-    // Doubled sections are not valid; all of them are read, since a decoy may stand first.
-    for section in root.elements() {
-        match section.name.as_str() {
-            "Actions" => actions(&mut out, section),
-            "Principals" => {
-                for principal in section.elements() {
-                    let of = |name| principal.child(name).map(|value| value.text().trim().to_owned());
-                    out.principal = out.principal.take().or_else(|| of("UserId")).or_else(|| of("GroupId"));
-                    out.run_level = out.run_level.take().or_else(|| of("RunLevel"));
-                }
+pub fn read(text: &Text) -> Option<Definition> {
+    let body = text.text.trim_start_matches('\u{feff}');
+    let tree = xml::parse(body, &Limits::default()).ok()?;
+    if tree.root.name != "Task" {
+        return None;
+    }
+    let mut definition = Definition { truncated: text.truncated || tree.truncated, ..Definition::default() };
+    for part in tree.root.elements() {
+        match part.name.as_str() {
+            "Actions" => {
+                let room = MAX_ACTIONS.saturating_sub(definition.actions.len());
+                definition.truncated |= part.elements().count() > room;
+                definition.actions.extend(part.elements().take(room).map(action));
             }
-            "Settings" => {
-                out.hidden |= section.child("Hidden").is_some_and(|hidden| matches!(hidden.text().trim(), "true" | "1"))
+            "Principals" => part.elements().for_each(|principal| read_principal(principal, &mut definition)),
+            "Settings" => definition.hidden |= part.child("Hidden").is_some_and(truth),
+            "Triggers" => {
+                let room = MAX_ACTIONS.saturating_sub(definition.triggers.len());
+                definition.triggers.extend(part.elements().take(room).map(|one| head(&one.name, MAX_NAME).to_owned()));
             }
-            "Triggers" => out.triggers.extend(section.elements().take(MAX_ACTIONS).map(|trigger| trigger.name.clone())),
             _ => {}
         }
     }
-    out
+    Some(definition)
 }
 
-fn actions(out: &mut Definition, section: &Element) {
-    for action in section.elements() {
-        let of = |name| action.child(name).map(Element::text).unwrap_or_default();
-        let one = match action.name.as_str() {
-            "Exec" => Action::Exec { command: of("Command"), arguments: of("Arguments"), directory: of("WorkingDirectory") },
-            "ComHandler" => Action::Com { class: of("ClassId"), data: of("Data") },
-            _ => continue,
-        };
-        if out.actions.len() >= MAX_ACTIONS {
-            out.truncated = true;
-            return;
-        }
-        out.actions.push(one);
+fn action(element: &Element) -> Action {
+    let text = |name: &str| element.child(name).map(|child| child.text().trim().to_owned()).unwrap_or_default();
+    match element.name.as_str() {
+        "Exec" => Action::Exec { command: text("Command"), arguments: text("Arguments"), directory: text("WorkingDirectory") },
+        "ComHandler" => Action::ComHandler { class: text("ClassId"), data: text("Data") },
+        other => Action::Other(head(other, MAX_NAME).to_owned()),
     }
+}
+
+fn read_principal(principal: &Element, definition: &mut Definition) {
+    for name in ["UserId", "GroupId"] {
+        if let Some(account) = principal.child(name) {
+            if definition.principals.len() < MAX_ACTIONS {
+                definition.principals.push(head(account.text().trim(), MAX_NAME).to_owned());
+            } else {
+                definition.truncated = true;
+            }
+        }
+    }
+    definition.highest |= principal.child("RunLevel").is_some_and(|level| level.text().trim() == "HighestAvailable");
+}
+
+/// `xs:boolean`.
+fn truth(element: &Element) -> bool {
+    matches!(element.text().trim(), "true" | "1")
 }
 
 impl Definition {
     /// For evidence.
-    pub fn add_to(&self, fields: &mut Fields) {
-        if !self.actions.is_empty() {
-            fields.set("actions", self.actions.iter().map(|action| Value::from(action.fields())).collect::<Vec<_>>());
+    #[must_use]
+    pub fn fields(&self) -> Fields {
+        let mut fields = Fields::new();
+        fields.set("actions", self.actions.iter().map(|action| Value::from(action.fields())).collect::<Vec<_>>());
+        if !self.principals.is_empty() {
+            fields.set("principals", self.principals.clone());
         }
-        let shown = |text: &String| super::text::head(text, MAX_VALUE).to_owned();
-        fields.set_some("principal", self.principal.as_ref().map(shown));
-        fields.set_some("run_level", self.run_level.as_ref().map(shown));
         if !self.triggers.is_empty() {
-            fields.set("triggers", self.triggers.iter().map(|one| Value::from(shown(one))).collect::<Vec<_>>());
+            fields.set("triggers", self.triggers.clone());
         }
-        for (name, holds) in [("hidden", self.hidden), ("definition_truncated", self.truncated), ("unreadable", self.unreadable)]
-        {
-            if holds {
+        for (name, set) in [("highest", self.highest), ("hidden", self.hidden), ("truncated", self.truncated)] {
+            if set {
                 fields.set(name, true);
             }
         }
+        fields
     }
 }

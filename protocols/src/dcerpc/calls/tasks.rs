@@ -1,4 +1,4 @@
-//! The task scheduler: `atsvc` ([MS-TSCH] 3.2.5.2) and `ITaskSchedulerService` ([MS-TSCH] 3.2.5.4).
+//! Scheduled tasks: ATSvc ([MS-TSCH] 3.2.5.2) and ITaskSchedulerService (3.2.5.4).
 
 use backstop_types::{Fields, Value};
 
@@ -10,140 +10,181 @@ use crate::dcerpc::ndr::{MAX_NAME, MAX_TEXT, Ndr};
 /// Arguments of a run that are kept.
 const MAX_ARGUMENTS: usize = 64;
 
-/// A call of the task scheduler.
+/// A call about tasks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Task {
-    /// `NetrJobAdd`: a command at a time of the day.
+    /// `NetrJobAdd`.
     AddJob {
-        /// Milliseconds after midnight, days of the month as bits, days of the week as bits, flags ([MS-TSCH] 2.3.4).
+        /// The machine, as the caller names it.
+        server: Option<Text>,
+        /// When, in milliseconds after midnight.
         time: u32,
-        /// The command line.
+        /// Days of the month, a bit each.
+        days_of_month: u32,
+        /// Days of the week, a bit each.
+        days_of_week: u8,
+        /// `JOB_RUN_PERIODICALLY`, … ([MS-TSCH] 2.3.4).
+        flags: u8,
+        /// What is run.
         command: Option<Text>,
     },
-    /// `NetrJobDel`: jobs of these numbers.
+    /// `NetrJobDel`: from an id to an id.
     DeleteJobs(u32, u32),
+    /// `NetrJobGetInfo`.
+    GetJob(u32),
+    /// `NetrJobEnum`.
+    EnumJobs,
     /// `SchRpcRegisterTask`.
-    Register(Box<Register>),
-    /// `SchRpcRun`: now.
+    Register(Box<Registration>),
+    /// `SchRpcRun`.
     Run {
         /// The task.
         path: Text,
-        /// What stands for `$(Arg0)` and so on in its actions.
+        /// What it is run with.
         arguments: Vec<Text>,
+        /// As whom.
+        user: Option<Text>,
     },
-    /// `SchRpcDelete`.
-    Delete(Text),
-    /// `SchRpcRename`.
-    Rename(Text, Text),
     /// `SchRpcEnableTask`.
-    Enable(Text, bool),
-    /// A question about tasks, folders, jobs, by its path where it has one.
-    Query(Option<Text>),
+    Enable {
+        /// The task.
+        path: Text,
+        /// On, or off.
+        enabled: Option<bool>,
+    },
+    /// `SchRpcRename`.
+    Rename {
+        /// The task.
+        path: Text,
+        /// Its new name.
+        new: Option<Text>,
+    },
+    /// An operation that names a task or a folder: deletion, questions, …
+    Named(Option<Text>),
 }
 
 /// `SchRpcRegisterTask` ([MS-TSCH] 3.2.5.4.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Register {
-    /// Where the task stands; without one the server names it.
+pub struct Registration {
+    /// Where; the server makes a name where there is none.
     pub path: Option<Text>,
-    /// Its definition as it came.
+    /// The definition as it came.
     pub xml: Text,
-    /// What the definition says.
-    pub definition: Definition,
-    /// 2 create, 4 update, 8 disable, … ([MS-TSCH] 2.3.11).
+    /// What it says, where it can be read.
+    pub definition: Option<Definition>,
+    /// `TASK_CREATE`, … ([MS-TSCH] 3.2.5.4.2).
     pub flags: Option<u32>,
-    /// How it logs on ([MS-TSCH] 2.3.9).
+    /// The security descriptor.
+    pub sddl: Option<Text>,
+    /// `TASK_LOGON_TYPE`.
     pub logon: Option<u32>,
+    /// The account whose credentials are given. The password is not kept.
+    pub user: Option<Text>,
 }
 
-/// A request of `atsvc`, as far as it can be read.
+/// A request of ATSvc.
 pub fn job(opnum: u16, ndr: &mut Ndr<'_>) -> Option<Task> {
-    let _server = ndr.unique_string(true, MAX_NAME)?;
+    let server = ndr.unique_string(true, MAX_NAME)?;
     Some(match opnum {
         0 => {
-            // AT_INFO ([MS-TSCH] 2.3.4): it holds a pointer.
             ndr.align_pointer();
-            let (time, _month) = (ndr.u32()?, ndr.u32()?);
-            let (_week, _flags) = (ndr.u8()?, ndr.u8()?);
-            ndr.align_pointer();
-            Task::AddJob { time, command: ndr.unique_string(true, MAX_TEXT)? }
+            let (time, days_of_month, days_of_week, flags) = (ndr.u32()?, ndr.u32()?, ndr.u8()?, ndr.u8()?);
+            let command = ndr.unique_string(true, MAX_TEXT).flatten();
+            Task::AddJob { server, time, days_of_month, days_of_week, flags, command }
         }
         1 => Task::DeleteJobs(ndr.u32()?, ndr.u32()?),
-        2 | 3 => Task::Query(None),
+        2 => Task::EnumJobs,
+        3 => Task::GetJob(ndr.u32()?),
         _ => return None,
     })
 }
 
-/// A request of `ITaskSchedulerService`, as far as it can be read.
-pub fn request(opnum: u16, ndr: &mut Ndr<'_>) -> Option<Task> {
+/// A request of ITaskSchedulerService.
+pub fn task(opnum: u16, ndr: &mut Ndr<'_>) -> Option<Task> {
     Some(match opnum {
         1 => {
-            let path = ndr.unique_string(true, MAX_NAME)?;
-            let xml = ndr.wide(MAX_TEXT)?;
-            let definition = task_xml::read(&xml);
-            let mut register = Register { path, xml, definition, ..Register::default() };
-            let _ = read_register(&mut register, ndr);
-            Task::Register(Box::new(register))
+            let mut registration = Registration { path: ndr.unique_string(true, MAX_NAME)?, ..Registration::default() };
+            registration.xml = ndr.wide(MAX_TEXT)?;
+            registration.definition = task_xml::read(&registration.xml);
+            let _ = read_registration(&mut registration, ndr);
+            Task::Register(Box::new(registration))
         }
-        2 | 4..=7 | 15 | 16 | 17 => Task::Query(Some(ndr.wide(MAX_NAME)?)),
         12 => {
             let (path, mut arguments) = (ndr.wide(MAX_NAME)?, Vec::new());
-            let _ = read_arguments(&mut arguments, ndr);
-            Task::Run { path, arguments }
+            let user = read_run(&mut arguments, ndr).flatten();
+            Task::Run { path, arguments, user }
         }
-        13 => Task::Delete(ndr.wide(MAX_NAME)?),
-        14 => Task::Rename(ndr.wide(MAX_NAME)?, ndr.wide(MAX_NAME)?),
-        19 => Task::Enable(ndr.wide(MAX_NAME)?, ndr.u32()? != 0),
+        14 => Task::Rename { path: ndr.wide(MAX_NAME)?, new: ndr.wide(MAX_NAME) },
+        19 => Task::Enable { path: ndr.wide(MAX_NAME)?, enabled: ndr.u32().map(|enabled| enabled != 0) },
+        2..=7 | 13 | 15..=18 => Task::Named(Some(ndr.wide(MAX_NAME)?)),
+        // Here the path may be null.
+        8 | 11 => Task::Named(ndr.unique_string(true, MAX_NAME)?),
         _ => return None,
     })
 }
 
-fn read_register(register: &mut Register, ndr: &mut Ndr<'_>) -> Option<()> {
-    register.flags = Some(ndr.u32()?);
-    let _sddl = ndr.unique_string(true, MAX_NAME)?;
-    register.logon = Some(ndr.u32()?);
-    // Credentials follow; they are not read.
-    let _count = ndr.u32()?;
+fn read_registration(registration: &mut Registration, ndr: &mut Ndr<'_>) -> Option<()> {
+    registration.flags = Some(ndr.u32()?);
+    registration.sddl = ndr.unique_string(true, MAX_NAME)?;
+    registration.logon = Some(ndr.u32()?);
+    let _credentials = ndr.u32()?;
+    if !ndr.pointer()? || ndr.count()? == 0 {
+        return Some(());
+    }
+    // `TASK_USER_CRED` ([MS-TSCH] 2.3.7): of the first, whose two pointers come before the strings. A server takes no more than one.
+    ndr.align_pointer();
+    let (user, _password, _flags) = (ndr.pointer()?, ndr.pointer()?, ndr.u32()?);
+    ndr.align64(8);
+    if user {
+        registration.user = Some(ndr.wide(MAX_NAME)?);
+    }
     Some(())
 }
 
-/// `pArgs`: a pointer to an array of pointers to strings, which follow it.
-fn read_arguments(arguments: &mut Vec<Text>, ndr: &mut Ndr<'_>) -> Option<()> {
+/// The arguments, and the account.
+fn read_run(arguments: &mut Vec<Text>, ndr: &mut Ndr<'_>) -> Option<Option<Text>> {
     let _count = ndr.u32()?;
-    if !ndr.pointer()? {
-        return Some(());
+    if ndr.pointer()? {
+        let mut present = 0_usize;
+        for _ in 0..ndr.count()? {
+            present += usize::from(ndr.pointer()?);
+        }
+        if present > MAX_ARGUMENTS {
+            ndr.give_up();
+        }
+        for _ in 0..present {
+            let argument = ndr.wide(MAX_NAME)?;
+            if arguments.len() < MAX_ARGUMENTS {
+                arguments.push(argument);
+            }
+        }
     }
-    let mut present = 0_usize;
-    for _ in 0..ndr.count()? {
-        present += usize::from(ndr.pointer()?);
+    let _flags_and_session = (ndr.u32()?, ndr.u32()?);
+    ndr.unique_string(true, MAX_NAME)
+}
+
+impl Registration {
+    /// What the actions run. Of a definition that is no XML, or not all of one, the text itself besides.
+    fn texts(&self) -> Vec<Executed<'_>> {
+        let actions =
+            self.definition.iter().flat_map(|definition| &definition.actions).filter_map(task_xml::Action::command_line);
+        let mut texts: Vec<_> = actions.map(|line| Executed { what: "task_action", text: line.into() }).collect();
+        if self.definition.as_ref().is_none_or(|definition| definition.truncated) {
+            texts.push(Executed { what: "task_xml", text: self.xml.text.as_str().into() });
+        }
+        texts
     }
-    for _ in 0..present.min(MAX_ARGUMENTS) {
-        arguments.push(ndr.wide(MAX_NAME)?);
-    }
-    if present > MAX_ARGUMENTS {
-        ndr.give_up();
-    }
-    Some(())
 }
 
 impl Task {
-    /// What is run.
+    /// What is run, or the definition where it cannot be read.
     #[must_use]
     pub fn texts(&self) -> Vec<Executed<'_>> {
         match self {
             Self::AddJob { command: Some(command), .. } => {
-                vec![Executed { what: "job_command", text: command.text.as_str().into() }]
+                vec![Executed { what: "task_command", text: command.text.as_str().into() }]
             }
-            // A definition of which nothing can be said is looked at as it is.
-            Self::Register(register) if register.definition.actions.is_empty() => {
-                vec![Executed { what: "task_definition", text: register.xml.text.as_str().into() }]
-            }
-            Self::Register(register) => register
-                .definition
-                .actions
-                .iter()
-                .map(|action| Executed { what: "task_action", text: action.line().into() })
-                .collect(),
+            Self::Register(registration) => registration.texts(),
             Self::Run { arguments, .. } if !arguments.is_empty() => {
                 let joined = arguments.iter().map(|text| text.text.as_str()).collect::<Vec<_>>().join(" ");
                 vec![Executed { what: "task_arguments", text: joined.into() }]
@@ -157,33 +198,40 @@ impl Task {
     pub fn fields(&self) -> Fields {
         let mut fields = Fields::new();
         match self {
-            Self::AddJob { time, command } => {
-                fields.set("time_of_day_ms", *time).set_some("command", command.as_ref());
+            Self::AddJob { server, time, days_of_month, days_of_week, flags, command } => {
+                fields.set_some("server", server.as_ref()).set_some("command", command.as_ref());
+                fields.set("time", *time).set("days_of_month", *days_of_month);
+                fields.set("days_of_week", *days_of_week).set("flags", *flags);
             }
             Self::DeleteJobs(from, to) => {
-                fields.set("first_job", *from).set("last_job", *to);
+                fields.set("from_job", *from).set("to_job", *to);
             }
-            Self::Register(register) => {
-                fields.set_some("task", register.path.as_ref());
-                fields.set_some("flags", register.flags).set_some("logon_type", register.logon);
-                register.definition.add_to(&mut fields);
+            Self::GetJob(id) => {
+                fields.set("job", *id);
             }
-            Self::Run { path, arguments } => {
-                fields.set("task", path);
+            Self::EnumJobs => {}
+            Self::Register(registration) => {
+                fields.set_some("path", registration.path.as_ref()).set_some("flags", registration.flags);
+                fields.set_some("logon_type", registration.logon).set_some("account", registration.user.as_ref());
+                fields.set_some("sddl", registration.sddl.as_ref());
+                match &registration.definition {
+                    Some(definition) => fields.set("definition", definition.fields()),
+                    None => fields.set("xml", &registration.xml),
+                };
+            }
+            Self::Run { path, arguments, user } => {
+                fields.set("path", path).set_some("account", user.as_ref());
                 if !arguments.is_empty() {
                     fields.set("arguments", arguments.iter().map(Value::from).collect::<Vec<_>>());
                 }
             }
-            Self::Delete(path) => {
-                fields.set("task", path);
+            Self::Enable { path, enabled } => {
+                fields.set("path", path).set_some("enabled", *enabled);
             }
-            Self::Rename(path, name) => {
-                fields.set("task", path).set("new_name", name);
+            Self::Rename { path, new } => {
+                fields.set("path", path).set_some("new", new.as_ref());
             }
-            Self::Enable(path, enabled) => {
-                fields.set("task", path).set("enabled", *enabled);
-            }
-            Self::Query(path) => {
+            Self::Named(path) => {
                 fields.set_some("path", path.as_ref());
             }
         }

@@ -47,6 +47,17 @@ impl Text {
         Self { text: kept, truncated }
     }
 
+    /// Several texts of UTF-16, each with a null behind it, joined by line feeds.
+    #[must_use]
+    pub fn multi(bytes: &[u8], whole: bool, max: usize) -> Self {
+        let units = bytes.as_chunks::<2>().0.iter().map(|pair| u16::from_le_bytes(*pair));
+        let units: Vec<u16> = units.map(|unit| if unit == 0 { u16::from(b'\n') } else { unit }).take(max).collect();
+        let text = String::from_utf16_lossy(&units);
+        let text = text.trim_end_matches('\n');
+        let kept = head(text, max).to_owned();
+        Self { truncated: !whole || kept.len() < text.len() || bytes.len() / 2 > max, text: kept }
+    }
+
     /// For a record.
     #[must_use]
     pub fn shown(&self) -> String {

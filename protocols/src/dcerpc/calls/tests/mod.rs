@@ -1,7 +1,8 @@
 //! Stubs are written here by a small marshaller of its own, from the IDL of the specifications, in each of the three ways; some
 //! more come from other implementations, as bytes.
 
-mod registry;
+mod others;
+mod recorded;
 mod services;
 mod tasks;
 mod writer;

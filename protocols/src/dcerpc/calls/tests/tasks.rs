@@ -1,38 +1,114 @@
 use super::*;
 use crate::dcerpc::calls::names::{ATSVC, TASKS};
 
-const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-16\"?>\n<Task version=\"1.2\" xmlns=\"http://schemas.microsoft.com/windows/2004/02/mit/task\">\
-    <Triggers><CalendarTrigger/></Triggers><Principals><Principal id=\"L\"><UserId>S-1-5-18</UserId><RunLevel>HighestAvailable</RunLevel>\
-    </Principal></Principals><Settings><Hidden>true</Hidden></Settings><Actions Context=\"L\"><Exec><Command>cmd.exe</Command>\
-    <Arguments>/C whoami &gt; %windir%\\Temp\\x.tmp 2&gt;&amp;1</Arguments></Exec><ComHandler><ClassId>{1}</ClassId></ComHandler></Actions></Task>";
+const XML: &str = "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-16\"?>
+<t:Task xmlns:t='http://schemas.microsoft.com/windows/2004/02/mit/task' version='1.2'>
+  <!-- <Exec><Command>decoy.exe</Command></Exec> -->
+  <t:Triggers><t:TimeTrigger/><t:BootTrigger/></t:Triggers>
+  <t:Principals><t:Principal id='a'><t:UserId>S-1-5-18</t:UserId><t:RunLevel>HighestAvailable</t:RunLevel></t:Principal></t:Principals>
+  <t:Settings><t:Hidden>true</t:Hidden></t:Settings>
+  <t:Actions><t:Exec><t:Command>c&#x6d;d<!-- x -->.exe</t:Command><t:Arguments><![CDATA[/c echo a & ]]>b &gt; c</t:Arguments>
+  <t:WorkingDirectory>C:\\Temp</t:WorkingDirectory></t:Exec>
+  <t:ComHandler><t:ClassId>{00000000-0000-0000-0000-000000000001}</t:ClassId><t:Data>some data</t:Data></t:ComHandler></t:Actions>
+</t:Task>";
 
-fn register(xml: &str) -> impl Fn(&mut Writer) + '_ {
-    move |writer: &mut Writer| {
-        writer.unique_wide("\\UpdB").wide(xml).u32(2).null().u32(3).u32(0).null();
-    }
-}
-
-fn registered(call: &Call) -> &Register {
-    let Asked::Task(Task::Register(register)) = &call.what else { panic!("{call:?}") };
-    register
+fn register(writer: &mut Writer, xml: &str) {
+    writer.unique_wide("\\UpdA").wide(xml).u32(2).null().u32(1).u32(1).pointer().count(1);
+    writer.pad().pointer().pointer().u32(0).pad().wide("CORP\\svc").wide("secret");
 }
 
 #[test]
-fn a_task_says_what_it_runs_as_whom_and_how_visible() {
-    each_way(TASKS, 1, register(XML), |call| {
-        let register = registered(call);
-        assert_eq!((register.path.as_ref().unwrap().text.as_str(), register.flags, register.logon), ("\\UpdB", Some(2), Some(3)));
-        let definition = &register.definition;
-        assert_eq!(
-            (definition.principal.as_deref(), definition.run_level.as_deref()),
-            (Some("S-1-5-18"), Some("HighestAvailable"))
+fn registration_of_a_task_says_what_it_runs() {
+    each_way(
+        TASKS,
+        1,
+        |writer| register(writer, XML),
+        |call| {
+            let Asked::Task(Task::Register(registration)) = &call.what else { panic!("{call:?}") };
+            let definition = registration.definition.as_ref().unwrap();
+            assert_eq!(definition.principals, ["S-1-5-18"]);
+            assert!(definition.hidden && definition.highest && !definition.truncated);
+            assert_eq!(definition.triggers, ["TimeTrigger", "BootTrigger"]);
+            let [Action::Exec { command, directory, .. }, Action::ComHandler { class, .. }] = definition.actions.as_slice()
+            else {
+                panic!("{definition:?}")
+            };
+            assert_eq!((command.as_str(), directory.as_str()), ("cmd.exe", "C:\\Temp"));
+            assert_eq!(class, "{00000000-0000-0000-0000-000000000001}");
+            assert_eq!(
+                run(call),
+                [("task_action", "cmd.exe /c echo a & b > c".to_owned()), ("task_action", "some data".to_owned())]
+            );
+            assert_eq!(registration.user.as_ref().unwrap().text, "CORP\\svc");
+            assert!(!format!("{call:?}").contains("secret"));
+        },
+    );
+}
+
+#[test]
+fn a_definition_that_no_scheduler_reads_is_given_as_it_is() {
+    for xml in [
+        "<!DOCTYPE Task [<!ENTITY x 'cmd'>]><Task><Actions><Exec><Command>&x;</Command></Exec></Actions></Task>",
+        "no xml",
+        "<b/>",
+    ] {
+        each_way(
+            TASKS,
+            1,
+            |writer| register(writer, xml),
+            |call| {
+                assert_eq!(run(call), [("task_xml", xml.to_owned())]);
+            },
         );
-        assert!(definition.hidden && definition.triggers == ["CalendarTrigger"] && !definition.truncated);
-        let line = "cmd.exe /C whoami > %windir%\\Temp\\x.tmp 2>&1".to_owned();
-        assert_eq!(run(call)[0], ("task_action", line));
-        assert_eq!(definition.actions[1], Action::Com { class: "{1}".into(), data: String::new() });
-        assert!(call.fields().get("actions").is_some());
+    }
+    // What is cut off still says what it began with.
+    let how = HOW[0];
+    let mut writer = Writer::new(how);
+    register(&mut writer, XML);
+    let at = writer.bytes.windows(16).position(|some| some == b"e\0c\0h\0o\0 \0a\0 \0&\0").unwrap();
+    let call = request(TASKS, 1, &writer.bytes[..at], how).unwrap();
+    assert!(call.truncated);
+    let texts = run(&call);
+    let [(_, action), ("task_xml", xml)] = texts.as_slice() else { panic!("{call:?}") };
+    assert_eq!(action, "cmd.exe");
+    assert!(xml.ends_with("<![CDATA[/c "), "{xml}");
+}
+
+#[test]
+fn runs_switches_and_names_are_read() {
+    let write = |writer: &mut Writer| {
+        writer.wide("\\UpdA").u32(2).pointer().count(2).pointer().pointer().wide("one").pad().wide("two");
+        writer.u32(0).u32(0).unique_wide("CORP\\a");
+    };
+    each_way(TASKS, 12, write, |call| {
+        assert_eq!(run(call), [("task_arguments", "one two".to_owned())]);
+        assert_eq!(call.fields().get("account"), Some(&Value::from("CORP\\a")));
     });
+    let write = |writer: &mut Writer| {
+        writer.wide("\\UpdA").u32(0);
+    };
+    each_way(TASKS, 19, write, |call| assert_eq!(call.fields().get("enabled"), Some(&Value::from(false))));
+    each_way(TASKS, 13, write, |call| assert_eq!(call.fields().get("path"), Some(&Value::from("\\UpdA"))));
+    let write = |writer: &mut Writer| {
+        writer.wide("\\UpdA").pad().wide("\\UpdB").u32(0);
+    };
+    each_way(TASKS, 14, write, |call| assert_eq!(call.fields().get("new"), Some(&Value::from("\\UpdB"))));
+}
+
+#[test]
+fn an_at_job_says_its_command() {
+    let write = |writer: &mut Writer| {
+        writer.unique_wide("\\\\SRV01").pad().u32(60_000).u32(0).u8(0x1f).u8(1).unique_wide("cmd /c echo backstop");
+    };
+    each_way(ATSVC, 0, write, |call| {
+        let Asked::Task(Task::AddJob { time, days_of_week, flags, .. }) = &call.what else { panic!("{call:?}") };
+        assert_eq!((*time, *days_of_week, *flags), (60_000, 0x1f, 1));
+        assert_eq!(run(call), [("task_command", "cmd /c echo backstop".to_owned())]);
+    });
+    let write = |writer: &mut Writer| {
+        writer.null().u32(1).u32(9);
+    };
+    each_way(ATSVC, 1, write, |call| assert_eq!(call.what, Asked::Task(Task::DeleteJobs(1, 9))));
 }
 
 #[test]
@@ -45,103 +121,8 @@ fn the_way_a_definition_is_written_changes_nothing() {
     ];
     for xml in written {
         let mut writer = Writer::new(HOW[0]);
-        register(xml)(&mut writer);
+        register(&mut writer, xml);
         let call = request(TASKS, 1, &writer.bytes, HOW[0]).unwrap();
         assert_eq!(run(&call), [("task_action", "powershell -c a".to_owned())], "{xml}");
     }
-}
-
-#[test]
-fn a_definition_that_cannot_be_read_is_looked_at_as_it_is() {
-    for xml in ["<!DOCTYPE a [<!ENTITY b 'cmd'>]><Task>&b;</Task>", "no xml", "<Task/>"] {
-        let mut writer = Writer::new(HOW[0]);
-        register(xml)(&mut writer);
-        let call = request(TASKS, 1, &writer.bytes, HOW[0]).unwrap();
-        assert_eq!(run(&call), [("task_definition", xml.to_owned())]);
-    }
-    // Deep or long ones give their head.
-    let deep = format!("<Task>{}", "<a>".repeat(5_000));
-    let mut writer = Writer::new(HOW[0]);
-    register(&deep)(&mut writer);
-    assert!(registered(&request(TASKS, 1, &writer.bytes, HOW[0]).unwrap()).definition.truncated);
-    let many = format!("<Task><Actions>{}</Actions></Task>", "<Exec><Command>a</Command></Exec>".repeat(40));
-    let mut writer = Writer::new(HOW[0]);
-    register(&many)(&mut writer);
-    let call = request(TASKS, 1, &writer.bytes, HOW[0]).unwrap();
-    assert!(registered(&call).definition.truncated && run(&call).len() == 32);
-}
-
-#[test]
-fn a_command_with_blanks_is_one_word_of_the_line() {
-    let line = |command: &str, arguments: &str| {
-        Action::Exec { command: command.into(), arguments: arguments.into(), directory: String::new() }.line()
-    };
-    assert_eq!(line("C:\\a b\\c.exe", "-d"), "\"C:\\a b\\c.exe\" -d");
-    assert_eq!(line("\"C:\\a b\\c.exe\"", "-d"), "\"C:\\a b\\c.exe\" -d");
-    assert_eq!(line("cmd /c x", ""), "cmd /c x");
-}
-
-#[test]
-fn runs_deletions_and_questions_name_the_task() {
-    each_way(
-        TASKS,
-        12,
-        |writer| {
-            writer.wide("\\UpdB").u32(2).pointer().count(2).pointer().pointer().wide("a").wide("b");
-        },
-        |call| {
-            let Asked::Task(Task::Run { path, arguments }) = &call.what else { panic!("{call:?}") };
-            assert_eq!((path.text.as_str(), arguments.len()), ("\\UpdB", 2));
-            assert_eq!(run(call), [("task_arguments", "a b".to_owned())]);
-        },
-    );
-    let name = |opnum| {
-        move |call: &Call| assert_eq!(call.fields().get(if opnum == 2 { "path" } else { "task" }), Some(&Value::from("\\UpdB")))
-    };
-    for opnum in [2, 13] {
-        each_way(
-            TASKS,
-            opnum,
-            |writer| {
-                writer.wide("\\UpdB").u32(0);
-            },
-            name(opnum),
-        );
-    }
-    each_way(
-        TASKS,
-        19,
-        |writer| {
-            writer.wide("\\UpdB").u32(1);
-        },
-        |call| {
-            assert_eq!(call.fields().get("enabled"), Some(&Value::from(true)));
-        },
-    );
-    // What impacket 0.13 writes for `SchRpcDelete`.
-    let stub = hex("0600000000000000060000005c005500700064004200000000000000");
-    let call = request(TASKS, 13, &stub, HOW[0]).unwrap();
-    assert_eq!(call.what, Asked::Task(Task::Delete(Text { text: "\\UpdB".into(), truncated: false })));
-}
-
-#[test]
-fn a_job_of_the_old_scheduler_says_its_command() {
-    each_way(
-        ATSVC,
-        0,
-        |writer| {
-            writer.unique_wide("\\\\VBR01").pad().u32(36_000_000).u32(0).u8(0).u8(0).pad().pointer().wide("cmd /c whoami");
-        },
-        |call| assert_eq!(run(call), [("job_command", "cmd /c whoami".to_owned())]),
-    );
-    // What impacket 0.13 writes.
-    let stub = "00000000e8030000000000000000aaaa6580000012000000000000001200000063006d0064002e0065007800650020002f00430020\
-                00770068006f0061006d0069000000";
-    let call = request(ATSVC, 0, &hex(&stub.replace(' ', "")), HOW[0]).unwrap();
-    assert_eq!(run(&call), [("job_command", "cmd.exe /C whoami".to_owned())]);
-    assert_eq!(call.fields().get("time_of_day_ms"), Some(&Value::from(1_000_u32)));
-}
-
-fn hex(text: &str) -> Vec<u8> {
-    data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
 }

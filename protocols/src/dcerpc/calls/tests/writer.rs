@@ -76,6 +76,11 @@ impl Writer {
         self.count(referent)
     }
 
+    pub fn uuid(&mut self, uuid: u128) -> &mut Self {
+        let [a, b, c, d, e, f, g, h, rest @ ..] = uuid.to_be_bytes();
+        self.u32(u32::from_be_bytes([a, b, c, d])).u16(u16::from_be_bytes([e, f])).u16(u16::from_be_bytes([g, h])).raw(&rest)
+    }
+
     pub fn handle(&mut self, id: u8) -> &mut Self {
         self.align(4).raw(&[0; 4]).raw(&[id; 16])
     }

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# DCE/RPC over TCP, end to end: impacket makes a service, a task, a job of the old scheduler and WMI requests on a small peer
+# (scripts/rpc-peer.py), with NDR in the clear and sealed; recorded with tcpdump on loopback and replayed through the sensor.
+# Skipped where impacket, tcpdump or the right to capture is missing.
+# usage: scripts/rpc-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has impacket
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+skip() {
+    echo "skipped: $*"
+    exit 0
+}
+python=${PYTHON:-python3}
+for tool in "$python" tcpdump; do command -v "$tool" >/dev/null 2>&1 || skip "$tool is not installed"; done
+"$python" -c 'import impacket' 2>/dev/null || skip 'impacket is not installed'
+
+work=$(mktemp -d)
+dump= peer=
+cleanup() {
+    for pid in $dump $peer; do kill "$pid" 2>/dev/null; done
+    rm -rf "$work"
+    true
+}
+trap cleanup EXIT
+cd "$work"
+# The server has an address of its own, so that its client is another host.
+server=127.0.0.10
+port=$((20000 + $$ * 2 % 12000))
+"$python" "$top/scripts/rpc-peer.py" "$server" "$port" >peer &
+peer=$!
+tcpdump -i lo -s 0 -U -w live.pcap "tcp portrange $port-$((port + 1))" 2>tcpdump &
+dump=$!
+wait_for() {
+    for _ in $(seq 50); do
+        grep -q listening "$1" 2>/dev/null && return 0
+        kill -0 "$2" 2>/dev/null || return 1
+        sleep 0.1
+    done
+}
+wait_for peer "$peer" || { echo 'failed: the peer does not start' >&2; exit 1; }
+wait_for tcpdump "$dump" || { dump=; skip 'no right to capture on loopback'; }
+
+"$python" - "$server" "$port" <<'PYTHON'
+import sys
+
+from impacket.dcerpc.v5 import atsvc, epm, rpcrt, scmr, transport, tsch
+from impacket.dcerpc.v5.dtypes import NULL
+
+server, port = sys.argv[1], int(sys.argv[2])
+
+
+def connect(of, interface, sealed=False):
+    rpc = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:{server}[{of}]")
+    if sealed:
+        rpc.set_credentials("ann", "Live-Passw0rd", "CORP")
+    dce = rpc.get_dce_rpc()
+    if sealed:
+        dce.set_credentials("ann", "Live-Passw0rd", "CORP")
+        dce.set_auth_type(rpcrt.RPC_C_AUTHN_WINNT)
+        dce.set_auth_level(rpcrt.RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
+    dce.connect()
+    dce.bind(interface)
+    return dce
+
+
+# The endpoint mapper hands out the other port.
+mapper = connect(port, epm.MSRPC_UUID_PORTMAP)
+found = epm.hept_map(server, scmr.MSRPC_UUID_SCMR, protocol="ncacn_ip_tcp", dce=mapper)
+assert found.endswith(f"[{port + 1}]"), found
+port += 1
+
+services = connect(port, scmr.MSRPC_UUID_SCMR)
+manager = scmr.hROpenSCManagerW(services)["lpScHandle"]
+made = scmr.hRCreateServiceW(services, manager, "LiveSvc\0", "Live\0", lpBinaryPathName="%COMSPEC% /Q /c echo live\0")
+try:
+    scmr.hRStartServiceW(services, made["lpServiceHandle"])
+    raise SystemExit("no timeout")
+except rpcrt.DCERPCException as error:
+    assert error.get_error_code() == 1053, error
+scmr.hRDeleteService(services, made["lpServiceHandle"])
+services.disconnect()
+
+tasks = connect(port, tsch.MSRPC_UUID_TSCHS)
+xml = """<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task"><Settings><Hidden>true</Hidden></Settings>
+<Actions><Exec><Command>C:\\live\\agent.exe</Command><Arguments>-once</Arguments></Exec></Actions></Task>"""
+tsch.hSchRpcRegisterTask(tasks, "\\LiveTask", xml, tsch.TASK_CREATE, NULL, tsch.TASK_LOGON_NONE)
+tsch.hSchRpcRun(tasks, "\\LiveTask")
+tsch.hSchRpcDelete(tasks, "\\LiveTask")
+tasks.disconnect()
+
+jobs = connect(port, atsvc.MSRPC_UUID_ATSVC)
+job = atsvc.AT_INFO()
+job["JobTime"], job["Command"] = NULL, "cmd.exe /C echo live\0"
+job["DaysOfMonth"] = job["DaysOfWeek"] = job["Flags"] = 0
+atsvc.hNetrJobAdd(jobs, NULL, job)
+jobs.disconnect()
+
+# Sealed: the peer's results are none that can be unsealed, and the request is on the wire all the same.
+sealed = connect(port, tsch.MSRPC_UUID_TSCHS, sealed=True)
+try:
+    tsch.hSchRpcRegisterTask(sealed, "\\SealedTask", xml, tsch.TASK_CREATE, NULL, tsch.TASK_LOGON_NONE)
+except Exception:
+    pass
+sealed.disconnect()
+PYTHON
+sleep 1
+kill -INT "$dump"
+wait "$dump" || true
+dump=
+[ -n "${KEEP:-}" ] && cp live.pcap "$KEEP"
+
+backstop=${1:-}
+if [ -z "$backstop" ]; then
+    for built in "$top/target/release/backstop" "$top/target/debug/backstop"; do [ -x "$built" ] && backstop=$built; done
+fi
+[ -n "$backstop" ] || skip 'recorded, but no sensor is built'
+"$backstop" replay live.pcap -q -o eve.json --set "backup_servers=$server"
+"$python" - eve.json "$port" <<'PYTHON'
+import json
+import sys
+
+records = [json.loads(line) for line in open(sys.argv[1])]
+port = int(sys.argv[2])
+alerts = [record for record in records if record["event_type"] == "alert"]
+told = sorted((a["alert"]["signature_id"], a["alert"]["severity"], a["alert"]["metadata"]["outcome"][0]) for a in alerts)
+expected = [(9404003, 1, "success"), (9404004, 1, "success"), (9404004, 2, "success"), (9404004, 3, "unknown")]
+assert told == expected, told
+
+
+def context(sid, severity):
+    return next(a["alert"]["context"]["dcerpc"] for a in alerts if (a["alert"]["signature_id"], a["alert"]["severity"]) == (sid, severity))
+
+
+service = context(9404003, 1)
+assert service["arguments"]["service"] == "LiveSvc" and service["started"] and service["start_code"] == 1053, service
+task = context(9404004, 2)
+assert task["arguments"]["definition"]["actions"] == [{"command": "C:\\live\\agent.exe", "arguments": "-once"}] and task["started"], task
+assert task["arguments"]["definition"]["hidden"], task
+sealed = context(9404004, 3)
+assert sealed["sealed"] and sealed["not_visible"] and sealed["auth"]["user"] == "ann", sealed
+assert "SealedTask" not in json.dumps(records)
+calls = [record["dcerpc"] for record in records if record["event_type"] == "dcerpc"]
+assert any(call.get("req", {}).get("opnum") == 3 for call in calls), "no ept_map"
+assert not [record for record in records if record["event_type"] == "anomaly"]
+assert "Live-Passw0rd" not in json.dumps(records)
+print(f"passed: {len(calls)} binds and calls, {len(alerts)} alerts")
+PYTHON
