@@ -5,8 +5,12 @@
 //! stub = *argument                  in the order of the interface's IDL; [in] in requests, [out] and the return code in responses
 //! ```
 
+mod activation;
+mod dcom;
 mod listing;
 mod names;
+mod objref;
+mod operations;
 mod svcctl;
 mod task_xml;
 mod tasks;
@@ -15,18 +19,25 @@ mod tests;
 mod text;
 mod tower;
 mod winreg;
+mod wmi;
+mod wmio;
 
 use std::borrow::Cow;
 
+pub use activation::Activation;
 use backstop_types::{Fields, Value};
+pub use dcom::Object;
 pub use listing::Listing;
-pub use names::{interface_name, operation_name};
+pub use names::{class_name, interface_name, operation_name};
+pub use objref::Remote;
 pub use svcctl::{Change, Create, FailureActions, Service};
 pub use task_xml::{Action, Definition};
 pub use tasks::{Registration, Task};
 pub use text::Text;
 pub use tower::Mapping;
 pub use winreg::{Registry, SetValue};
+pub use wmi::{Method, Wmi};
+pub use wmio::{Datum, Object as WmiObject};
 
 pub use super::ndr::Handle;
 use super::ndr::Ndr;
@@ -62,6 +73,10 @@ pub enum Asked {
     Mapping(Mapping),
     /// Of a server or workstation service.
     Listing(Listing),
+    /// Of DCOM: objects are activated, their references kept.
+    Object(Object),
+    /// Of WMI.
+    Wmi(Wmi),
 }
 
 /// A text of a call that is run, or that says what is: for those who look at contents.
@@ -81,7 +96,8 @@ impl Call {
             Asked::Service(service) => service.texts(),
             Asked::Task(task) => task.texts(),
             Asked::Registry(registry) => registry.texts(),
-            Asked::Mapping(_) | Asked::Listing(_) => Vec::new(),
+            Asked::Wmi(wmi) => wmi.texts(),
+            Asked::Mapping(_) | Asked::Listing(_) | Asked::Object(_) => Vec::new(),
         }
     }
 
@@ -94,6 +110,8 @@ impl Call {
             Asked::Registry(registry) => registry.fields(),
             Asked::Mapping(mapping) => mapping.fields(),
             Asked::Listing(listing) => listing.fields(),
+            Asked::Object(object) => object.fields(),
+            Asked::Wmi(wmi) => wmi.fields(),
         };
         if self.truncated {
             fields.set("truncated", true);
@@ -107,7 +125,7 @@ impl Call {
         match &self.what {
             Asked::Service(service) => service.handle(),
             Asked::Registry(registry) => registry.handle(),
-            Asked::Task(_) | Asked::Mapping(_) | Asked::Listing(_) => None,
+            Asked::Task(_) | Asked::Mapping(_) | Asked::Listing(_) | Asked::Object(_) | Asked::Wmi(_) => None,
         }
     }
 }
@@ -121,6 +139,10 @@ pub struct Reply {
     pub handle: Option<Handle>,
     /// The endpoints it hands out.
     pub endpoints: Vec<Endpoint>,
+    /// The interfaces of objects it hands out.
+    pub objects: Vec<Remote>,
+    /// The output of a method of WMI.
+    pub output: Option<Box<WmiObject>>,
 }
 
 impl Reply {
@@ -132,6 +154,10 @@ impl Reply {
         if !self.endpoints.is_empty() {
             fields.set("endpoints", self.endpoints.iter().map(|one| Value::from(one.fields())).collect::<Vec<_>>());
         }
+        if !self.objects.is_empty() {
+            fields.set("objects", self.objects.iter().map(|one| Value::from(one.fields())).collect::<Vec<_>>());
+        }
+        fields.set_some("output", self.output.as_ref().map(|output| output.fields()));
         fields
     }
 }
@@ -191,7 +217,8 @@ pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Op
         names::EPMAPPER => Asked::Mapping(tower::request(opnum, &mut ndr)?),
         names::SRVSVC => Asked::Listing(listing::server(opnum, &mut ndr)?),
         names::WKSSVC => Asked::Listing(listing::workstation(opnum, &mut ndr)?),
-        _ => return None,
+        names::WBEM_LOGIN | names::WBEM_SERVICES => Asked::Wmi(wmi::request(interface, opnum, &mut ndr)?),
+        _ => Asked::Object(dcom::request(interface, opnum, &mut ndr)?),
     };
     Some(Call { what, truncated: ndr.is_cut() })
 }
@@ -207,7 +234,10 @@ pub fn response(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> O
         names::SVCCTL => reply.handle = svcctl::handed_out(opnum, &mut ndr),
         names::WINREG => reply.handle = winreg::handed_out(opnum, &mut ndr),
         names::EPMAPPER => reply.endpoints = tower::answered(opnum, &mut ndr),
-        _ => {}
+        names::WBEM_SERVICES if opnum == 24 => reply.output = wmi::output(&mut ndr),
+        _ => {
+            let _ = dcom::answered(interface, opnum, &mut ndr, how.little, &mut reply);
+        }
     }
     code.map(|_| reply)
 }

@@ -84,9 +84,6 @@ fn mapped(ndr: &mut Ndr<'_>, endpoints: &mut Vec<Endpoint>) -> Option<()> {
     let mut referents = Vec::new();
     for _ in 0..actual {
         referents.push(ndr.long()?);
-        if referents.len() == MAX_TOWERS {
-            break;
-        }
     }
     towers(ndr, referents, endpoints)
 }
@@ -103,9 +100,6 @@ fn looked_up(ndr: &mut Ndr<'_>, endpoints: &mut Vec<Endpoint>) -> Option<()> {
         // The annotation: a varying string in its place.
         let (_offset, len) = (ndr.count()?, ndr.count()?);
         let _annotation = ndr.bytes(len)?;
-        if referents.len() == MAX_TOWERS {
-            break;
-        }
     }
     towers(ndr, referents, endpoints)
 }
@@ -114,6 +108,10 @@ fn looked_up(ndr: &mut Ndr<'_>, endpoints: &mut Vec<Endpoint>) -> Option<()> {
 fn towers(ndr: &mut Ndr<'_>, referents: Vec<u64>, endpoints: &mut Vec<Endpoint>) -> Option<()> {
     let mut seen = std::collections::HashSet::new();
     for referent in referents {
+        if endpoints.len() == MAX_TOWERS {
+            ndr.give_up();
+            break;
+        }
         if referent != 0 && seen.insert(referent) {
             endpoints.extend(tower_argument(ndr)?);
         }

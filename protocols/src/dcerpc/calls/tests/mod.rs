@@ -1,10 +1,13 @@
 //! Stubs are written here by a small marshaller of its own, from the IDL of the specifications, in each of the three ways; some
 //! more come from other implementations, as bytes.
 
+mod hostile;
+mod objects;
 mod others;
 mod recorded;
 mod services;
 mod tasks;
+mod wmi;
 mod writer;
 
 use super::*;

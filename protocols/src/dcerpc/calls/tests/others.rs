@@ -147,3 +147,19 @@ fn the_endpoint_mapper_is_asked_and_answers() {
         assert_eq!(reply.endpoints[1].pipe.as_deref(), Some("\\PIPE\\atsvc"));
     }
 }
+
+#[test]
+fn more_towers_than_are_kept_do_no_harm() {
+    let tower = tower(TASKS, &[(7, &[0xc2, 0x06]), (9, &[10, 20, 30, 10])]);
+    let mut writer = Writer::new(HOW[0]);
+    writer.handle(0).u32(600).count(600).count(0).count(600);
+    for _ in 0..600 {
+        writer.pointer();
+    }
+    for _ in 0..600 {
+        argument(writer.align(4), &tower);
+    }
+    let reply = response(EPMAPPER, 3, &writer.align(4).u32(0).bytes, HOW[0]).unwrap();
+    assert_eq!(reply.endpoints.len(), 512);
+    assert!(reply.endpoints.iter().all(|one| one.port == Some(49_670)));
+}

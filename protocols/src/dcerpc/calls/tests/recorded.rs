@@ -27,13 +27,20 @@ fn requests_of_another_implementation_are_read_whole() {
             ("winreg", 22) => &["(\"registry_value\", \"echo x\")", "Upd"],
             ("srvsvc", 12) => &["anna", "Uint(10)"],
             ("epmapper", 3) => &["ITaskSchedulerService", "ncacn_ip_tcp"],
+            ("IRemoteSCMActivator" | "IRemoteActivation", _) => &["WbemLevel1Login", "IWbemLevel1Login"],
+            ("IWbemLevel1Login", 6) => &["//./root/cimv2"],
+            ("IWbemServices", 6) => &["Win32_Process"],
+            ("IWbemServices", 20) => &["(\"wmi_query\", \"SELECT * FROM Win32_Process\")", "WQL"],
+            ("IWbemServices", 24) => {
+                &["(\"wmi_command_line\", \"cmd.exe /Q /c echo x\")", "Win32_Process", "Create", "__PARAMETERS"]
+            }
             other => panic!("{other:?} has no expectations"),
         } {
             assert!(facts.contains(expected), "{name} {opnum} {marshalling}: no {expected} in {facts}");
         }
         read.push((name, opnum, marshalling));
     }
-    assert_eq!(read.len(), 15);
+    assert_eq!(read.len(), 26);
 }
 
 #[test]
