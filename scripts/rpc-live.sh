@@ -39,13 +39,21 @@ wait_for() {
 wait_for peer "$peer" || { echo 'failed: the peer does not start' >&2; exit 1; }
 wait_for tcpdump "$dump" || { dump=; skip 'no right to capture on loopback'; }
 
-"$python" - "$server" "$port" <<'PYTHON'
+"$python" - "$server" "$port" "$top/protocols/src/dcerpc/calls/tests/stubs.txt" <<'PYTHON'
 import sys
 
 from impacket.dcerpc.v5 import atsvc, epm, rpcrt, scmr, transport, tsch
+from impacket.dcerpc.v5 import dcomrt
+from impacket.dcerpc.v5.dcom import wmi
 from impacket.dcerpc.v5.dtypes import NULL
 
 server, port = sys.argv[1], int(sys.argv[2])
+# Arguments as impacket's own classes write them; they need a real server's answers to be made here.
+stubs = {}
+for line in open(sys.argv[3]):
+    name, opnum, how, stub = line.split()[-4:] if not line.startswith("#") else [""] * 4
+    if how == "ndr":
+        stubs[name, int(opnum)] = bytes.fromhex(stub)
 
 
 def connect(of, interface, sealed=False):
@@ -61,6 +69,16 @@ def connect(of, interface, sealed=False):
     dce.bind(interface)
     return dce
 
+
+# WMI: its object is activated, a method called in the clear, and then sealed.
+activator = connect(port, dcomrt.IID_IRemoteSCMActivator)
+activator.call(4, stubs["IRemoteSCMActivator", 4])
+activator.recv()
+activator.disconnect()
+for sealed in (False, True):
+    objects = connect(port + 1, wmi.IID_IWbemServices, sealed)
+    objects.call(24, stubs["IWbemServices", 24])
+    objects.disconnect() if sealed else (objects.recv(), objects.disconnect())
 
 # The endpoint mapper hands out the other port.
 mapper = connect(port, epm.MSRPC_UUID_PORTMAP)
@@ -123,7 +141,7 @@ records = [json.loads(line) for line in open(sys.argv[1])]
 port = int(sys.argv[2])
 alerts = [record for record in records if record["event_type"] == "alert"]
 told = sorted((a["alert"]["signature_id"], a["alert"]["severity"], a["alert"]["metadata"]["outcome"][0]) for a in alerts)
-expected = [(9404003, 1, "success"), (9404004, 1, "success"), (9404004, 2, "success"), (9404004, 3, "unknown")]
+expected = [(9404003, 1, "success"), (9404004, 1, "success"), (9404004, 2, "success"), (9404004, 3, "unknown"), (9404005, 1, "success")]
 assert told == expected, told
 
 
@@ -136,6 +154,9 @@ assert service["arguments"]["service"] == "LiveSvc" and service["started"] and s
 task = context(9404004, 2)
 assert task["arguments"]["definition"]["actions"] == [{"command": "C:\\live\\agent.exe", "arguments": "-once"}] and task["started"], task
 assert task["arguments"]["definition"]["hidden"], task
+# One cause, one alert: neither the activation nor the sealed method tells of it again.
+process = context(9404005, 1)
+assert process["arguments"]["method"] == "Create" and process["text"] == "cmd.exe /Q /c echo x", process
 sealed = context(9404004, 3)
 assert sealed["sealed"] and sealed["not_visible"] and sealed["auth"]["user"] == "ann", sealed
 assert "SealedTask" not in json.dumps(records)

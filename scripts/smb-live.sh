@@ -110,7 +110,7 @@ if [ -n "$impacket" ]; then
     ip netns exec "$space" timeout 60 "$python" - "$password" <<'PYTHON'
 import io
 import sys
-from impacket.dcerpc.v5 import srvs, transport
+from impacket.dcerpc.v5 import scmr, srvs, transport
 from impacket.smb3structs import SMB2_DIALECT_21
 from impacket.smbconnection import SMBConnection
 
@@ -129,6 +129,15 @@ pipe.connect()
 pipe.bind(srvs.MSRPC_UUID_SRVS)
 try:
     srvs.hNetrSessionEnum(pipe, "\0", "\0", 10)
+except Exception as refused:
+    print(refused)
+# Samba's manager of services makes none: the request is there, the answer is a refusal.
+pipe = transport.SMBTransport("198.18.77.1", filename="svcctl", smb_connection=connection).get_dce_rpc()
+pipe.connect()
+pipe.bind(scmr.MSRPC_UUID_SCMR)
+try:
+    manager = scmr.hROpenSCManagerW(pipe)["lpScHandle"]
+    scmr.hRCreateServiceW(pipe, manager, "LiveSvc\0", "Live\0", lpBinaryPathName="%COMSPEC% /c echo live\0")
 except Exception as refused:
     print(refused)
 connection.logoff()
@@ -171,7 +180,8 @@ expected=4
 if [ -n "$impacket" ]; then
     alerts 9404001 '"severity":1.*Ab3dEf6hIj9k.ps1' 1
     alerts 9404002 'picture.png' 1
-    expected=6
+    alerts 9404003 '"severity":1.*"outcome":\["attempt"\].*LiveSvc' 1
+    expected=7
 fi
 [ "$(count alert '')" = "$expected" ] || { echo "failed: $(count alert '') alerts, not $expected" >&2; exit 1; }
 ! grep -q "$password" eve.json || { echo 'failed: a password is in the records' >&2; exit 1; }

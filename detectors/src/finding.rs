@@ -237,6 +237,8 @@ pub struct Finding {
     pub beat: Option<Beat>,
     /// Repetition over flows; none means each finding stands.
     pub threshold: Option<Threshold>,
+    /// Later findings of its sid with this key are repetitions of it, while it is none itself.
+    pub stands_for: Option<Threshold>,
     /// It brings an alert of the same flow and sid up to date: written as a protocol record, not as another alert.
     pub update: bool,
 }

@@ -45,6 +45,7 @@ pub fn finding_for_match(context: &Context<'_>, found: &Match, scanned: &Scanned
         requires: Vec::new(),
         tally: None,
         beat: None,
+        stands_for: None,
         threshold: None,
         update: false,
     }

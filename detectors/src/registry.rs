@@ -98,8 +98,9 @@ mod tests {
                 assert!(is_documented(meta.sid), "{} is missing in docs/detections.md", meta.sid);
             }
         }
-        let smb = [9_404_001, 9_404_002, 9_404_010, 9_404_011];
-        assert!((9_401_001..=9_401_013).chain(9_402_001..=9_402_010).chain(smb).all(|sid| seen.contains(&sid)));
+        let moves = 9_404_001..=9_404_011;
+        let shown = (9_403_001..=9_403_007).chain(9_405_001..=9_405_004);
+        assert!((9_401_001..=9_401_013).chain(9_402_001..=9_402_010).chain(moves).chain(shown).all(|sid| seen.contains(&sid)));
     }
 
     #[test]

@@ -142,6 +142,9 @@ impl Correlator {
             }
             finding.threshold = Some(threshold);
         }
+        if let Some(covered) = finding.stands_for.take() {
+            self.thresholds.put((finding.meta.sid(), covered.key), Running { since: now, held_back: 0 });
+        }
         Admit::Alert(Box::new(finding))
     }
 

@@ -146,3 +146,17 @@ fn the_count_is_part_of_the_evidence_only_where_there_is_one() {
     assert!(first.context.get("threshold").is_none());
     assert!(matches!(first.context.get("nmf"), Some(Value::Object(_))));
 }
+
+#[test]
+fn a_finding_may_stand_for_later_ones_without_being_held_back_itself() {
+    let mut correlator = correlator(DetectConfig::default());
+    let seen = || Finding {
+        stands_for: Some(Threshold { key: b"pair".to_vec(), window: Duration::from_secs(60) }),
+        ..finding(&outside::META)
+    };
+    assert!(stands(&correlator.admit(seen(), at(1))));
+    assert!(stands(&correlator.admit(seen(), at(2))));
+    assert!(!stands(&correlator.admit(limited(b"pair", 60), at(3))));
+    assert!(stands(&correlator.admit(limited(b"other", 60), at(3))));
+    assert!(stands(&correlator.admit(limited(b"pair", 60), at(63))));
+}

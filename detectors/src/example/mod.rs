@@ -74,6 +74,7 @@ impl Detector for Example {
             requires: Vec::new(),
             tally: None,
             beat: None,
+            stands_for: None,
             threshold: None,
             update: false,
         });

@@ -9,17 +9,16 @@
 use std::collections::VecDeque;
 
 use backstop_protocols::Transaction as Any;
-use backstop_protocols::dcerpc::calls::{Asked, Executed, Handle, Service, Task};
-use backstop_protocols::dcerpc::{Exchange, Stage, calls};
+use backstop_protocols::dcerpc::calls::{Asked, Executed, Handle, Service, Task, Wmi};
+use backstop_protocols::dcerpc::{Exchange, Stage, Told as Of, calls};
 use backstop_types::{Direction, Fields, PacketTime, Value};
 
 use super::evidence::{Seen, amend};
 use super::interpreter::is_interpreted;
-use super::{SERVICE, TASK};
+use super::wmi::{self, Doors};
+use super::{SERVICE, TASK, WMI};
 use crate::content::{Carrier, Inspection, Kind, inspect};
-use crate::finding::{Role, Threshold};
 use crate::veeam::evidence::plain;
-use crate::veeam::outside::pair;
 use crate::{Confidence, Context, Detector, Finding, Findings, Meta, Outcome};
 
 /// Calls whose answer or start is waited for, and calls that were told and may yet be started.
@@ -79,6 +78,7 @@ struct Calls {
     opening: VecDeque<(u64, u32, String)>,
     /// Starts that have no answer yet.
     starting: VecDeque<(u64, u32, Subject)>,
+    doors: Doors,
     alerts: usize,
     untold: u64,
 }
@@ -102,6 +102,7 @@ fn makes(call: &calls::Call) -> Option<(&'static Meta, Subject)> {
             (&TASK, register.path.as_ref().map_or(Subject::None, |path| Subject::Task(path.text.to_lowercase())))
         }
         Asked::Task(Task::AddJob { .. }) => (&TASK, Subject::None),
+        _ if wmi::runs(call) => (&WMI, Subject::None),
         _ => return None,
     })
 }
@@ -113,6 +114,8 @@ fn hidden(call: &Exchange) -> Option<&'static Meta> {
         "svcctl" if CREATES.contains(&opnum) => Some(&SERVICE),
         "ITaskSchedulerService" if opnum == 1 => Some(&TASK),
         "atsvc" if opnum == 0 => Some(&TASK),
+        // ExecMethod, ExecMethodAsync ([MS-WMI] 3.1.4.3.22).
+        "IWbemServices" if matches!(opnum, 24 | 25) => Some(&WMI),
         _ => None,
     }
 }
@@ -120,12 +123,17 @@ fn hidden(call: &Exchange) -> Option<&'static Meta> {
 impl Calls {
     fn requested(&mut self, context: &Context<'_>, seen: &Seen<'_>, call: &Exchange, out: &mut Findings) {
         let Some(asked) = call.call.as_deref() else {
-            if let Some(meta) = hidden(call) {
+            if let Some(meta) = hidden(call).filter(|_| !is_listed(context)) {
+                if meta.sid == WMI.sid {
+                    self.doors.known();
+                }
                 self.open(context, seen, call, (meta, Subject::None), vec![suspected(context, seen, meta, call)], out);
             }
             return;
         };
         match &asked.what {
+            // What is asked can be seen, whatever it is.
+            Asked::Wmi(Wmi::Method(_) | Wmi::Query { .. } | Wmi::Named(_) | Wmi::Put { .. }) => self.doors.known(),
             Asked::Service(Service::Open { name, .. }) => {
                 bound(&mut self.opening, MAX_OPEN, (seen.pipe, call.call_id, name.text.to_lowercase()));
             }
@@ -156,6 +164,10 @@ impl Calls {
             Some((meta, subject)) => {
                 let mut first = seen.finding(meta, context, texts.first());
                 first.severity = (severe || texts.iter().any(|text| is_interpreted(&text.text))).then_some(1);
+                if meta.sid == WMI.sid {
+                    // What the activation before it makes suspect is this.
+                    first.stands_for = Some(wmi::once(context));
+                }
                 let matches: Vec<Value> = of_content.iter().map(|finding| Value::from(finding.meta.sid().to_string())).collect();
                 if !matches.is_empty() {
                     amend(&mut first, |fields| {
@@ -282,7 +294,7 @@ impl Calls {
 }
 
 /// Hosts that administer: those that are listed, the machine itself, and a backup server with its agents.
-fn is_listed(context: &Context<'_>) -> bool {
+pub fn is_listed(context: &Context<'_>) -> bool {
     let (client, server) = (context.client.addr, context.server.addr);
     let agent = || context.config.smb.agents.iter().any(|net| net.contains(&server));
     context.config.is_known_client(client) || client == server || (context.config.is_backup_server(client) && agent())
@@ -295,10 +307,7 @@ fn suspected(context: &Context<'_>, seen: &Seen<'_>, meta: &'static Meta, call: 
     amend(&mut finding, |fields| {
         fields.set("not_visible", why);
     });
-    (finding.severity, finding.suspected, finding.confidence) = (Some(3), true, Confidence::Medium);
-    finding.requires = vec![Role::BackupServer(context.server.addr)];
-    let key = [&meta.sid.to_be_bytes()[..], &pair(context)].concat();
-    finding.threshold = Some(Threshold { key, window: context.config.policy_window });
+    wmi::suspect(&mut finding, context, Confidence::Medium);
     finding
 }
 
@@ -322,23 +331,31 @@ fn looked_at(context: &Context<'_>, seen: &Seen<'_>, asked: &calls::Call) -> Ins
 impl Detector for Calls {
     fn on_transaction(&mut self, context: &Context<'_>, transaction: &Any<'_>, out: &mut Findings) {
         let Some(seen) = Seen::of(transaction) else { return };
-        let Some(call) = seen.rpc.call() else { return };
+        let call = match seen.rpc.told {
+            Of::Call(call) => call,
+            Of::Bind(bind) => return self.doors.bound(context, &seen, bind),
+        };
         match seen.rpc.stage {
-            Stage::Requested => self.requested(context, &seen, call, out),
+            Stage::Requested => {
+                self.doors.activated(context, &seen, call);
+                self.requested(context, &seen, call, out);
+            }
             _ => self.over(context, &seen, call, out),
         }
     }
 
     fn on_tick(&mut self, context: &Context<'_>, out: &mut Findings) {
         self.say_where(out, |open| context.now >= open.until);
+        out.findings.extend(self.doors.due(Some(context.now)));
     }
 
     fn wants_tick(&self) -> bool {
-        !self.open.is_empty()
+        !self.open.is_empty() || self.doors.wants_tick()
     }
 
     fn on_flow_end(&mut self, context: &Context<'_>, out: &mut Findings) {
         self.say_where(out, |_| true);
+        out.findings.extend(self.doors.due(None));
         let untold = std::mem::take(&mut self.untold);
         if untold > 0 {
             let counts = Fields::new().with("count", self.alerts as u64 + untold).with("count_untold", untold);

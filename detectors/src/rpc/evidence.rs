@@ -36,7 +36,7 @@ impl<'a> Seen<'a> {
         let mut call = self.rpc.context();
         mask(&mut call);
         if let Some(Value::Object(before)) = finding.context.get("dcerpc") {
-            for name in ["text", "text_of", "matches", "started", "start_code", "not_visible"] {
+            for name in ["text", "text_of", "matches", "started", "start_code", "not_visible", "basis"] {
                 call.set_some(name, before.get(name).cloned());
             }
         }
@@ -68,6 +68,12 @@ impl<'a> Seen<'a> {
         match (call.end, code) {
             // Sealed: a result, and nobody knows which.
             (Some(End::Response), _) if call.is_sealed() => Outcome::Unknown,
+            // The call worked, and what it was to start may not have.
+            (Some(End::Response), Some(0))
+                if call.reply.as_ref().and_then(|reply| super::wmi::returned(reply)).is_some_and(|of| of != 0) =>
+            {
+                Outcome::Attempt
+            }
             (Some(End::Response), Some(0)) => Outcome::Success,
             (Some(End::Response), None) | (None, _) => Outcome::Unknown,
             _ => Outcome::Attempt,

@@ -5,12 +5,13 @@ mod evidence;
 mod interpreter;
 #[cfg(test)]
 mod tests;
+mod wmi;
 
 pub use calls::detector;
 pub use evidence::RECORD;
 
 use crate::finding::Stage;
-use crate::mitre::{T1021_002, T1053_005, T1569_002};
+use crate::mitre::{T1021_002, T1047, T1053_005, T1569_002};
 use crate::{Meta, Technique};
 
 const fn meta(sid: u64, title: &'static str, mitre: &'static [Technique], help: &'static str) -> Meta {
@@ -38,5 +39,20 @@ pub static TASK: Meta = meta(
      run at once. Severities and silence as of 9404003. Silent besides: reading, enabling and running tasks that are there.",
 );
 
+/// A process is started through WMI.
+pub static WMI: Meta = Meta {
+    severity: 1,
+    ..meta(
+        9_404_005,
+        "BACKSTOP Command run through WMI",
+        &[T1047],
+        "ExecMethod of IWbemServices ([MS-WMI]) with Create of Win32_Process, or a CommandLineEventConsumer or ActiveScriptEventConsumer \
+         that is put; the evidence has the command line, and what the method returned. Severity 3 and suspected, for a backup server and \
+         once an hour for each pair of hosts: ExecMethod sealed, or WbemLevel1Login activated or bound and nothing else to be seen. \
+         Silent: known_clients, and a backup server with its agents, as long as no content is met; queries, objects that are read, \
+         other methods.",
+    )
+};
+
 /// All of them.
-pub static METAS: &[&Meta] = &[&SERVICE, &TASK];
+pub static METAS: &[&Meta] = &[&SERVICE, &TASK, &WMI];

@@ -280,3 +280,80 @@ fn many_calls_are_counted_beyond_what_a_flow_may_tell() {
     let counts = object(&update.context, "dcerpc");
     assert_eq!(crate::testing::number(&counts, "count"), Some(100));
 }
+
+const WBEM_LOGIN: u128 = 0xf309_ad18_d86a_11d0_a075_00c0_4fb6_8820;
+const WBEM_SERVICES: u128 = 0x9556_dc99_828c_11cf_a37e_00aa_0032_40c7;
+const ACTIVATOR: u128 = 0x0000_01a0_0000_0000_c000_0000_0000_0046;
+const ACTIVATION: u128 = 0x4d9f_4ab8_7d1c_11cf_861e_0020_af6e_7c57;
+
+/// A stub that another implementation wrote.
+fn stub(interface: &str, opnum: u8) -> Vec<u8> {
+    let head = format!("{interface} {opnum} ndr ");
+    let all = include_str!("../../../protocols/src/dcerpc/calls/tests/stubs.txt");
+    let line = all.lines().find_map(|line| line.strip_prefix(&head)).unwrap();
+    data_encoding::HEXLOWER.decode(line.as_bytes()).unwrap()
+}
+
+fn on_backup_server() -> DetectConfig {
+    DetectConfig { backup_servers: vec!["10.20.30.10/32".parse().unwrap()], ..DetectConfig::default() }
+}
+
+/// What a method returns in the clear: ORPCTHAT, no objects, and a code.
+fn answered(code: u32) -> Vec<u8> {
+    (0..4).fold(Stub::default(), |stub, _| stub.number(0)).number(code).0
+}
+
+#[test]
+fn a_process_that_wmi_starts_is_told_with_its_command_line() {
+    let mut talk = Talk::to(WBEM_SERVICES, 0);
+    talk.request(24, &stub("IWbemServices", 24));
+    talk.response(&answered(0));
+    let flow = replayed(on_backup_server(), &talk.script);
+    // The bind is no second cause.
+    assert_eq!(told(&flow), [(9_404_005, 1, Outcome::Success)]);
+    let finding = flow.alerts(9_404_005)[0];
+    assert_eq!(finding.excerpt, b"cmd.exe /Q /c echo x");
+    assert_eq!(text(&arguments(finding), "method"), "Create");
+    let mut refused = Talk::to(WBEM_SERVICES, 0);
+    refused.request(24, &stub("IWbemServices", 24));
+    refused.response(&answered(0x8004_1003));
+    assert_eq!(told(&replayed(on_backup_server(), &refused.script)), [(9_404_005, 1, Outcome::Attempt)]);
+}
+
+#[test]
+fn questions_through_wmi_are_silent_and_known_clients_may_run_what_they_like() {
+    let mut talk = Talk::to(WBEM_SERVICES, 0);
+    for opnum in [20, 6] {
+        talk.request(opnum, &stub("IWbemServices", opnum));
+        talk.response(&answered(0));
+    }
+    // Who asks in the clear hides nothing.
+    assert_eq!(told(&replayed(on_backup_server(), &talk.script)), []);
+    talk.request(24, &stub("IWbemServices", 24));
+    let known = DetectConfig { known_clients: vec!["10.20.30.77/32".parse().unwrap()], ..on_backup_server() };
+    assert_eq!(told(&replayed(known, &talk.script)), []);
+}
+
+#[test]
+fn a_sealed_method_and_an_activation_alone_are_suspected_on_a_backup_server() {
+    let mut sealed = Talk::to(WBEM_SERVICES, 6);
+    sealed.request(24, &[0x5a; 64]);
+    let flow = replayed(on_backup_server(), &sealed.script);
+    assert_eq!(told(&flow), [(9_404_005, 3, Outcome::Unknown)]);
+    assert!(flow.alerts(9_404_005)[0].suspected);
+    for (interface, name, opnum) in [(ACTIVATOR, "IRemoteSCMActivator", 4), (ACTIVATION, "IRemoteActivation", 0)] {
+        let mut talk = Talk::to(interface, 0);
+        talk.request(opnum, &stub(name, opnum));
+        let flow = replayed(on_backup_server(), &talk.script);
+        assert_eq!(told(&flow), [(9_404_005, 3, Outcome::Unknown)]);
+        assert_eq!(text(&object(&flow.alerts(9_404_005)[0].context, "dcerpc"), "basis"), "activation");
+        assert_eq!(flow.admitted_sids(), [9_404_005]);
+        assert_eq!(replayed(DetectConfig::default(), &talk.script).admitted_sids(), Vec::<u64>::new());
+        let known = DetectConfig { known_clients: vec!["10.20.30.77/32".parse().unwrap()], ..on_backup_server() };
+        assert_eq!(told(&replayed(known, &talk.script)), []);
+    }
+    // A bind whose calls are sealed, and name no method that is known to run anything.
+    let mut bound = Talk::to(WBEM_LOGIN, 6);
+    bound.request(6, &[0x5a; 64]);
+    assert_eq!(told(&replayed(on_backup_server(), &bound.script)), [(9_404_005, 3, Outcome::Unknown)]);
+}

@@ -118,6 +118,7 @@ pub fn plain(meta: &'static Meta, context: &Context<'_>, fields: Fields) -> Find
         requires: Vec::new(),
         tally: None,
         beat: None,
+        stands_for: None,
         threshold: None,
         update: false,
     }
