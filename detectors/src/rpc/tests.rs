@@ -357,3 +357,41 @@ fn a_sealed_method_and_an_activation_alone_are_suspected_on_a_backup_server() {
     bound.request(6, &[0x5a; 64]);
     assert_eq!(told(&replayed(on_backup_server(), &bound.script)), [(9_404_005, 3, Outcome::Unknown)]);
 }
+
+#[test]
+fn calls_are_known_however_the_conversation_is_laid_out() {
+    let mut talk = Talk::to(SERVICES, 0);
+    talk.call(12, &creation("UpdA", "cmd /c a"), &created(9, 0));
+    let usual = talk.script.clone();
+    let at = |order: [usize; 4]| order.map(|at| usual[at].clone()).to_vec();
+    // The client does not wait for the acknowledgement of its bind.
+    let mut laid_out = vec![at([0, 2, 1, 3])];
+    // Whole PDUs in fragments of eight bytes of arguments.
+    let (head, stub) = usual[2].1.split_at(24);
+    let pieces: Vec<&[u8]> = stub.chunks(8).collect();
+    let mut fragments: Script = usual[..2].to_vec();
+    for (number, piece) in pieces.iter().enumerate() {
+        let mut pdu = [head, piece].concat();
+        pdu[3] = u8::from(number == 0) | if number + 1 == pieces.len() { 2 } else { 0 };
+        let len = u16::try_from(pdu.len()).unwrap().to_le_bytes();
+        pdu[8..10].copy_from_slice(&len);
+        fragments.push((Direction::ToServer, pdu));
+    }
+    fragments.push(usual[3].clone());
+    laid_out.push(fragments);
+    // For an object, whose UUID stands before the arguments.
+    let mut object = usual.clone();
+    let mut pdu = [&head[..24], &[9; 16], stub].concat();
+    pdu[3] |= 0x80;
+    let len = u16::try_from(pdu.len()).unwrap().to_le_bytes();
+    pdu[8..10].copy_from_slice(&len);
+    object[2].1 = pdu;
+    laid_out.push(object);
+    for script in laid_out {
+        for piece in [1, 1_460] {
+            let mut flow = Flow::new(DetectConfig::default());
+            flow.replay_script(&script, piece);
+            assert_eq!(told(&flow), [(9_404_003, 1, Outcome::Success)], "pieces of {piece}: {script:?}");
+        }
+    }
+}
