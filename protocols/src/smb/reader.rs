@@ -39,6 +39,16 @@ struct Bulk {
     after: u64,
 }
 
+/// Bytes of a message that are decoded.
+fn max_message(conn: &Connection) -> usize {
+    conn.limits.max_message.min(conn.limits.max_buffer.saturating_sub(16)).max(SMB2_LEN)
+}
+
+/// Of a message with so many bytes there may have been more.
+pub fn is_cut(conn: &Connection, len: usize) -> bool {
+    len >= max_message(conn)
+}
+
 /// One body.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -169,7 +179,7 @@ impl Reader {
 
     /// Bytes of a message that are decoded: what fits the buffer, whatever is configured.
     fn wanted(conn: &Connection, len: u64) -> usize {
-        let max = conn.limits.max_message.min(conn.limits.max_buffer.saturating_sub(16)).max(SMB2_LEN);
+        let max = max_message(conn);
         usize::try_from(len).unwrap_or(max).min(max)
     }
 

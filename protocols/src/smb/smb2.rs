@@ -9,6 +9,7 @@ use super::create;
 use super::fields::guid;
 use super::header::{SMB2_LEN, STATUS_BUFFER_OVERFLOW, STATUS_MORE_PROCESSING, STATUS_PENDING, Smb2};
 use super::names::{self, dialect_name};
+use super::reader;
 use super::security;
 use super::transaction::{Asked, Session, ShareType, Stage, Tree};
 use crate::contract::Sink;
@@ -132,11 +133,7 @@ pub fn request(
     let tx_id = Some(conn.request(pending, waits, out));
     if function == Some(names::PIPE_TRANSCEIVE) {
         let moved = Moved { tx_id, file, pipe: true, written: true, offset: 0, command: Command::Smb2(header.command) };
-        let input = message.u32(88).zip(message.u32(92)).and_then(|(at, len)| message.slice(at as usize, len as usize));
-        match input {
-            Some(bytes) => pieces(conn, moved, bytes, out),
-            None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
-        }
+        transceived(conn, moved, message, 88, direction, out);
     }
     if let Some((answer, message)) = conn.take_early(header.message_id) {
         response(conn, &answer, Message(&message), direction.reverse(), out);
@@ -160,6 +157,29 @@ pub fn pieces(conn: &mut Connection, mut moved: Moved, bytes: &[u8], out: &mut d
         moved.offset = moved.offset.saturating_add(piece.len() as u64);
         rest = after;
     }
+}
+
+/// Data of a pipe that an IOCTL points to, with offset and length (2.2.31, 2.2.32). What a cap of ours cut off is a hole.
+fn transceived(
+    conn: &mut Connection,
+    moved: Moved,
+    message: Message<'_>,
+    field: usize,
+    direction: Direction,
+    out: &mut dyn Sink,
+) {
+    let place = message.u32(field).zip(message.u32(field + 4)).map(|(at, len)| (at as usize, len as usize));
+    if let Some(bytes) = place.and_then(|(at, len)| message.slice(at, len)) {
+        pieces(conn, moved, bytes, out);
+        return;
+    }
+    if !reader::is_cut(conn, message.0.len()) {
+        conn.violation(direction, anomaly::MALFORMED_MESSAGE, out);
+    }
+    // A server that takes it nevertheless takes what is there.
+    let there = place.and_then(|(at, _)| message.0.get(at.max(SMB2_LEN)..)).unwrap_or_default();
+    pieces(conn, moved, there, out);
+    conn.moved_gap(&moved, out);
 }
 
 fn decode_request(
@@ -283,11 +303,7 @@ pub fn response(
     let (tx_id, file) = (Some(pending.tx_id), pending.file);
     if pending.asked.function == Some(names::PIPE_TRANSCEIVE) && is_data {
         let moved = Moved { tx_id, file, pipe: true, written: false, offset: 0, command: Command::Smb2(header.command) };
-        let output = message.u32(96).zip(message.u32(100)).and_then(|(at, len)| message.slice(at as usize, len as usize));
-        match output {
-            Some(bytes) => pieces(conn, moved, bytes, out),
-            None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
-        }
+        transceived(conn, moved, message, 96, direction, out);
     }
     settle(conn, &pending, header, out);
     let pipe = file.and_then(|number| conn.file(number)).is_some_and(|file| file.pipe);

@@ -292,3 +292,41 @@ fn a_create_among_many_requests_keeps_its_place() {
     let written = answered(&recorder).into_iter().find(|(command, ..)| command == "SMB2_WRITE");
     assert_eq!(written.map(|(_, _, name)| name), Some("a.ps1".to_owned()));
 }
+
+/// FSCTL_PIPE_TRANSCEIVE ([MS-SMB2] 2.2.31): what is there of a message longer than the cap is read, and the call behind it.
+#[test]
+fn calls_in_a_message_beyond_the_cap_are_read_as_far_as_it_goes() {
+    let mut talk = Talk::default();
+    talk.connect(r"\\VBR01\IPC$", 2, OK);
+    let id = talk.create("svcctl", OK);
+    let call = |call_id: u8, len: u16| {
+        let mut pdu = vec![5, 0, 0, 3, 0x10, 0, 0, 0];
+        pdu.extend(len.to_le_bytes());
+        pdu.extend([0, 0, call_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 0]);
+        pdu.resize(usize::from(len), 0);
+        pdu
+    };
+    let data = [call(1, 100), call(2, 65_000), call(3, 65_000), call(4, 65_000)].concat();
+    let mut ioctl = vec![57, 0, 0, 0, 0x17, 0xc0, 0x11, 0];
+    ioctl.extend(id);
+    ioctl.extend(120_u32.to_le_bytes());
+    ioctl.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+    ioctl.resize(56, 0);
+    ioctl.extend(data);
+    let header = talk.header(command::IOCTL);
+    talk.say(UP, &[header.with(&ioctl)]);
+    talk.write(id, 0, &call(5, 100), OK);
+    testing::assert_every_segmentation_is_equal(&talk.script);
+    let recorder = run(&talk.script);
+    assert_eq!(recorder.anomalies(), [anomaly::MESSAGE_TOO_LONG]);
+    let calls: Vec<u64> = recorder
+        .transactions()
+        .filter_map(|(_, fields)| match fields.get("dcerpc") {
+            Some(Value::Object(rpc)) if text(rpc, "response") == "UNREPLIED" => rpc.get("call_id").cloned(),
+            _ => None,
+        })
+        .filter_map(|id| if let Value::Uint(id) = id { Some(id) } else { None })
+        .collect();
+    // Asked, and never answered; of the fourth its beginning is there.
+    assert_eq!(calls, [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]);
+}
