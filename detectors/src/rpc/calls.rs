@@ -308,6 +308,10 @@ fn suspected(context: &Context<'_>, seen: &Seen<'_>, meta: &'static Meta, call: 
         fields.set("not_visible", why);
     });
     wmi::suspect(&mut finding, context, Confidence::Medium);
+    // That a service or task was made is said by the number; what a method of WMI does, is not.
+    if meta.sid != WMI.sid {
+        finding.requires.clear();
+    }
     finding
 }
 

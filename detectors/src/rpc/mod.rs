@@ -26,8 +26,8 @@ pub static SERVICE: Meta = meta(
     &[T1569_002, T1021_002],
     "RCreateService, or RChangeServiceConfig with a new program, or a failure command, of svcctl ([MS-SCMR]) over a pipe or TCP; the \
      evidence has the program, how the call ended, and whether the service was started. Severity 1 where the program is a command \
-     interpreter or a script or meets a detection on content (9403001 to 9403007), 2 otherwise; 3 and suspected, for a backup server \
-     and once an hour for each pair of hosts, where the arguments are sealed. Silent: known_clients, and a backup server with its \
+     interpreter or a script or meets a detection on content (9403001 to 9403007), 2 otherwise; 3 and suspected, once an hour for each \
+     pair of hosts, where the arguments are sealed. Silent: known_clients, and a backup server with its \
      listed agents (detect_smb.agents), as long as no content is met; changes of the start type or account alone; queries.",
 );
 /// A task is made from another machine.

@@ -227,19 +227,20 @@ fn a_job_of_the_old_scheduler_is_told() {
 }
 
 #[test]
-fn sealed_calls_are_suspected_on_a_backup_server_only() {
+fn sealed_calls_are_suspected_by_their_number() {
     for (interface, opnum, sid) in [(SERVICES, 12, 9_404_003), (TASKS, 1, 9_404_004), (ATSVC, 0, 9_404_004)] {
         let mut talk = Talk::to(interface, 6);
         talk.request(opnum, &[0x5a; 64]);
         talk.response(&[0x5a; 24]);
-        let config = DetectConfig { backup_servers: vec!["10.20.30.10/32".parse().unwrap()], ..DetectConfig::default() };
-        let flow = replayed(config, &talk.script);
+        let flow = replayed(DetectConfig::default(), &talk.script);
         assert_eq!(told(&flow), [(sid, 3, Outcome::Unknown)]);
         let finding = flow.alerts(sid)[0];
         let call = object(&finding.context, "dcerpc");
         assert!(finding.suspected && text(&call, "not_visible").contains("sealed"), "{call:?}");
-        assert_eq!(flow.admitted_sids(), [sid]);
-        assert_eq!(replayed(DetectConfig::default(), &talk.script).admitted_sids(), Vec::<u64>::new());
+        // The number says it, whoever the server is; and a listed host may.
+        assert_eq!(replayed(DetectConfig::default(), &talk.script).admitted_sids(), [sid]);
+        let known = DetectConfig { known_clients: vec!["10.20.30.77/32".parse().unwrap()], ..DetectConfig::default() };
+        assert_eq!(told(&replayed(known, &talk.script)), []);
         // A sealed question is none.
         let mut talk = Talk::to(interface, 6);
         talk.request(15, &[0x5a; 64]);

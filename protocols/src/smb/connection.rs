@@ -8,6 +8,7 @@ use super::anomaly;
 use super::command::{Command, code1, code2};
 use super::content::Contents;
 use super::header::Smb2;
+use super::names;
 use super::pipes::Pipes;
 use super::transaction::{
     Asked, Encrypted, Exchange, File, FileData, Negotiated, PipeData, Session, ShareType, Stage, Transaction, Tree,
@@ -256,7 +257,10 @@ impl Connection {
         let number = self.next_file;
         self.next_file += 1;
         let of = tree.and_then(|key| self.trees.get(&key));
-        let pipe = of.is_some_and(|tree| tree.kind == Some(ShareType::Pipe) || tree.name().eq_ignore_ascii_case("IPC$"));
+        let pipe = of.map_or_else(
+            || names::is_pipe(&name),
+            |tree| tree.kind == Some(ShareType::Pipe) || tree.name().eq_ignore_ascii_case("IPC$"),
+        );
         let file = File { number, name, share: of.map(|tree| tree.share.clone()), pipe, access, ..File::default() };
         let (written, read) = (Contents::default(), Contents::default());
         self.opens.insert(number, Open { file, tree, written, read, recorded: [false; 2] });

@@ -145,6 +145,36 @@ pub fn function_name(code: u32) -> Cow<'static, str> {
     known.into()
 }
 
+/// Pipes that Windows' services listen on, where the share of a name was not seen. [MS-SCMR] 2.1, [MS-TSCH] 2.1, [MS-SRVS] 2.1 and so on.
+const PIPES: [&str; 18] = [
+    "atsvc",
+    "browser",
+    "dnsserver",
+    "efsrpc",
+    "epmapper",
+    "eventlog",
+    "initshutdown",
+    "lsarpc",
+    "lsass",
+    "netdfs",
+    "netlogon",
+    "ntsvcs",
+    "samr",
+    "spoolss",
+    "srvsvc",
+    "svcctl",
+    "winreg",
+    "wkssvc",
+];
+
+/// Whether a name is that of a well-known pipe.
+pub fn is_pipe(name: &str) -> bool {
+    let name = name.trim_start_matches('\\');
+    let name =
+        name.get(..5).filter(|head| head.eq_ignore_ascii_case("PIPE\\")).map_or(name, |_| name.get(5..).unwrap_or_default());
+    PIPES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// FSCTL_PIPE_TRANSCEIVE: a write and a read of a pipe in one.
 pub const PIPE_TRANSCEIVE: u32 = 0x0011_c017;
 

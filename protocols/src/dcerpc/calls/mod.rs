@@ -208,6 +208,23 @@ pub fn uuid_text(uuid: u128) -> String {
 /// The decoded arguments of a call this reader knows. `None`: it is no such call, or nothing of it can be read.
 #[must_use]
 pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Option<Call> {
+    read(interface, opnum, stub, how).map(|(call, _)| call)
+}
+
+/// The same where nobody saw which way of marshalling was agreed upon: the one by which the arguments come out even. `None`: by
+/// neither do they.
+#[must_use]
+pub fn request_either_way(interface: u128, opnum: u16, stub: &[u8], little: bool) -> Option<(Call, Marshalling)> {
+    /// Bytes behind the last argument that alignment may leave.
+    const PADDING: usize = 8;
+    let ways = [false, true].map(|ndr64| Marshalling { little, ndr64 });
+    let read = ways.into_iter().filter_map(|how| read(interface, opnum, stub, how).map(|(call, left)| (call, how, left)));
+    let even = read.filter(|(call, _, left)| !call.truncated && *left < PADDING);
+    even.min_by_key(|(.., left)| *left).map(|(call, how, _)| (call, how))
+}
+
+/// A call, and how many bytes were not asked for.
+fn read(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Option<(Call, usize)> {
     let mut ndr = Ndr::new(stub, how);
     let what = match interface {
         names::SVCCTL => Asked::Service(svcctl::request(opnum, &mut ndr)?),
@@ -220,7 +237,8 @@ pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Op
         names::WBEM_LOGIN | names::WBEM_SERVICES => Asked::Wmi(wmi::request(interface, opnum, &mut ndr)?),
         _ => Asked::Object(dcom::request(interface, opnum, &mut ndr)?),
     };
-    Some(Call { what, truncated: ndr.is_cut() })
+    let left = ndr.rest().len();
+    Some((Call { what, truncated: ndr.is_cut() }, left))
 }
 
 /// What the answer of a call says. `None`: of an interface this reader does not know, or too short to say anything.

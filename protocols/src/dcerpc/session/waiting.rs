@@ -75,7 +75,14 @@ impl Call {
         }
         let known = exchange.interface.zip(exchange.opnum).zip(exchange.marshalling);
         if let Some(((interface, opnum), how)) = known {
-            exchange.call = calls::request(interface.uuid, opnum, stub, how).map(Box::new);
+            if interface.assumed {
+                // Of which way of marshalling it is nothing was seen either.
+                let read = calls::request_either_way(interface.uuid, opnum, stub, how.little);
+                exchange.marshalling = read.as_ref().map(|(_, how)| *how);
+                exchange.call = read.map(|(call, _)| Box::new(call));
+            } else {
+                exchange.call = calls::request(interface.uuid, opnum, stub, how).map(Box::new);
+            }
             // Texts of UTF-16 become at most half as long again.
             self.decoded = if exchange.call.is_some() { stub.len() / 2 * 3 } else { 0 };
         }

@@ -136,3 +136,24 @@ fn compounds_name_their_file_once_and_long_writes_pass_in_pieces() {
     let bytes: usize = contents(&recorder).iter().map(|bytes| bytes.len()).sum();
     assert!(bytes > 200_000);
 }
+
+/// The share of a pipe may have been connected before the capture began: its name says what it is.
+#[test]
+fn a_well_known_pipe_is_one_without_its_share() {
+    for (name, interface) in [("smb_enum_0", "srvsvc"), ("smb_svcctl", "svcctl")] {
+        let whole = testing::fixture(name).unwrap();
+        let create = |bytes: &[u8]| bytes.get(4..8) == Some(b"\xfeSMB") && bytes.get(16..18) == Some(&[5, 0]);
+        let at = whole.iter().position(|(direction, bytes)| *direction == UP && create(bytes)).unwrap();
+        let rest: Script = whole[at..].to_vec();
+        let calls = |script: &Script| {
+            let recorder = run(script);
+            let all = recorder.transactions().filter_map(|(_, fields)| match fields.get("dcerpc") {
+                Some(Value::Object(rpc)) => Some(format!("{:?}", (rpc.get("request"), rpc.get("interfaces"), rpc.get("opnum")))),
+                _ => None,
+            });
+            all.collect::<Vec<_>>()
+        };
+        assert!(calls(&rest)[0].contains(interface) && calls(&rest)[0].contains("BIND"), "{:?}", calls(&rest));
+        assert_eq!(calls(&rest), calls(&whole), "{name}");
+    }
+}

@@ -55,3 +55,15 @@ fn an_answer_of_an_endpoint_mapper_names_the_port() {
     assert_eq!((endpoint.host.as_deref(), endpoint.port), (Some("10.20.30.10"), Some(49_670)));
     assert_eq!((endpoint.interface, reply.code), (Some((names::TASKS, 1)), Some(0)));
 }
+
+#[test]
+fn without_a_bind_the_arguments_say_how_they_are_marshalled() {
+    for line in include_str!("stubs.txt").lines().filter(|line| !line.starts_with('#')) {
+        let [name, opnum, marshalling, stub] = line.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        let (interface, opnum, stub) = (names::by_name(name).unwrap(), opnum.parse().unwrap(), hex(stub));
+        let Some((call, how)) = request_either_way(interface, opnum, &stub, true) else { continue };
+        let expected = Marshalling { little: true, ndr64: marshalling == "ndr64" };
+        assert_eq!((how, call), (expected, request(interface, opnum, &stub, expected).unwrap()), "{line}");
+    }
+    assert_eq!(request_either_way(names::SVCCTL, 12, &[0x5a; 64], true), None);
+}
