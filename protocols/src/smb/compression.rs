@@ -2,7 +2,7 @@
 //! made: a match that would pass the cap is an error.
 
 mod huffman;
-mod lz77;
+pub mod lz77;
 mod lznt1;
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,7 @@
 
 pub mod anomaly;
 mod command;
-mod compression;
+pub(crate) mod compression;
 mod connection;
 mod content;
 mod create;

@@ -29,8 +29,23 @@ pub struct Tree {
     pub capped: bool,
 }
 
+/// What of a document is wanted: the rest is passed over, and no cap counts it.
+#[derive(Clone, Copy)]
+pub struct Wanted {
+    /// An element, by those around it and its name.
+    pub element: fn(&[Element], &str) -> bool,
+    /// An attribute.
+    pub attribute: fn(&str) -> bool,
+}
+
+/// All of it.
+const ALL: Wanted = Wanted { element: |_, _| true, attribute: |_| true };
+
 struct Builder<'a> {
     limits: &'a Limits,
+    wanted: Wanted,
+    /// Elements that are open and not wanted, each inside the one before.
+    passed: usize,
     open: Vec<Element>,
     too_deep: usize,
     nodes: usize,
@@ -44,10 +59,20 @@ struct Builder<'a> {
 /// # Errors
 /// There is no tree, or the text asks for what is forbidden.
 pub fn parse(text: &str, limits: &Limits) -> Result<Tree, XmlError> {
+    parse_wanted(text, limits, ALL)
+}
+
+/// The same of a part of it.
+///
+/// # Errors
+/// As above.
+pub fn parse_wanted(text: &str, limits: &Limits, wanted: Wanted) -> Result<Tree, XmlError> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = false;
     let mut builder = Builder {
         limits,
+        wanted,
+        passed: 0,
         open: Vec::new(),
         too_deep: 0,
         nodes: 0,
@@ -84,7 +109,7 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Tree, XmlError> {
                 builder.text(character.encode_utf8(&mut [0; 4]));
             }
             Event::DocType(_) => return Err(XmlError::Forbidden),
-            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => builder.nodes += 1,
+            Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
             Event::Eof => break,
         }
     }
@@ -122,6 +147,10 @@ impl Builder<'_> {
     fn start(&mut self, start: &BytesStart<'_>) {
         let name = start.local_name();
         let name = String::from_utf8_lossy(name.as_ref()).into_owned();
+        if self.passed > 0 || !(self.wanted.element)(&self.open, &name) {
+            self.passed += 1;
+            return;
+        }
         self.spend(name.len());
         if self.open.len() >= self.limits.max_depth {
             self.too_deep += 1;
@@ -143,6 +172,9 @@ impl Builder<'_> {
             }
             // With its prefix, where it has one: `x:Method` is another attribute than `Method`.
             let key = String::from_utf8_lossy(key.as_ref()).into_owned();
+            if !(self.wanted.attribute)(&key) {
+                continue;
+            }
             let value = unescape(&String::from_utf8_lossy(&attribute.value));
             self.spend(key.len() + value.len());
             element.attributes.push((key, value));
@@ -176,6 +208,10 @@ impl Builder<'_> {
     }
 
     fn end(&mut self) {
+        if self.passed > 0 {
+            self.passed -= 1;
+            return;
+        }
         if self.too_deep > 0 {
             self.too_deep -= 1;
             return;

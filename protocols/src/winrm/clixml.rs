@@ -180,7 +180,12 @@ pub fn texts(data: &str, limits: &Limits) -> (String, bool) {
     let mut out = String::new();
     let mut stack = vec![&tree.root];
     while let Some(element) = stack.pop() {
-        if matches!(element.name.as_str(), "S" | "SBK") {
+        // Texts, and bytes in base64 (2.2.5.1.17); signs one by one (2.2.5.1.2) are a text together.
+        let is_sign = element.name == "C";
+        if is_sign {
+            let sign = element.text().trim().parse().ok().and_then(char::from_u32);
+            out.extend(sign);
+        } else if matches!(element.name.as_str(), "S" | "SBK" | "XD" | "URI" | "BA" | "ToString") {
             if !out.is_empty() {
                 out.push('\n');
             }

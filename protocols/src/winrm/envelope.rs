@@ -5,18 +5,75 @@
 
 use super::anomaly;
 use super::clixml::{self, whole_text};
-use super::psrp::{self, Assembled, Defragmenter};
+use super::fragments::{self, Defragmenter, Output, Stream};
+use super::psrp::{self, Assembled};
+use super::streams::{Lines, decoded, expanded, is_base64};
 use super::transaction::{Call, Command, CommandKind, Operation, Reply};
 use crate::contract::Limits;
 use crate::soap::{self, Element, xml};
-use crate::veeam::value::{base64, base64_head};
 
 /// Bytes of an id or address.
 const MAX_NAME: usize = 256;
 /// Commands of one request. A server takes one.
 const MAX_COMMANDS: usize = 16;
-/// What every envelope of WS-Management names.
-const NAMESPACES: [&[u8]; 2] = [b"/wbem/wsman/", b"/wsman/"];
+/// What every envelope of WS-Management names, in UTF-8 and in UTF-16 of both orders.
+const NAMESPACES: [&[u8]; 2] = [b"/wsman/", b"/\0w\0s\0m\0a\0n\0/"];
+/// Bytes of a message for each node that is kept of it, at least.
+const BYTES_PER_NODE: usize = 8;
+/// The stream of input ([MS-PSRP] 3.1.5.1.1).
+const STDIN: &str = "stdin";
+
+/// What a message is asked for. Padding of other names takes no room from what runs.
+const WANTED: xml::Wanted = xml::Wanted { element: is_wanted, attribute: is_wanted_attribute };
+
+fn is_wanted(around: &[Element], name: &str) -> bool {
+    let [_, section, rest @ ..] = around else { return around.is_empty() || matches!(name, "Header" | "Body") };
+    match (section.name.as_str(), rest) {
+        ("Header", []) => matches!(name, "Action" | "ResourceURI" | "SelectorSet" | "OptionSet"),
+        ("Header", [set]) if set.name == "SelectorSet" => name == "Selector",
+        ("Header", [set]) if set.name == "OptionSet" => name == "Option",
+        ("Body", []) => PARTS.contains(&name) || name.ends_with("_INPUT") || name.ends_with("_OUTPUT"),
+        ("Body", [part]) if part.name == "Fault" || part.name == "ResourceCreated" => true,
+        ("Body", [part]) if part.name.ends_with("_INPUT") => name.eq_ignore_ascii_case("CommandLine"),
+        ("Body", [_]) => INSIDE.contains(&name),
+        _ => true,
+    }
+}
+
+/// What stands in a body ([MS-WSMV] 2.2.4, DSP0226).
+const PARTS: [&str; 13] = [
+    "Shell",
+    "Connect",
+    "CommandLine",
+    "Send",
+    "Receive",
+    "Signal",
+    "Disconnect",
+    "Reconnect",
+    "Identify",
+    "Fault",
+    "CommandResponse",
+    "ReceiveResponse",
+    "ResourceCreated",
+];
+/// … and in one of those.
+const INSIDE: [&str; 11] = [
+    "Command",
+    "Arguments",
+    "Stream",
+    "DesiredStream",
+    "Code",
+    "CommandId",
+    "CommandState",
+    "ShellId",
+    "ReturnValue",
+    "creationXml",
+    "connectXml",
+];
+
+fn is_wanted_attribute(name: &str) -> bool {
+    matches!(name, "Name" | "CommandId" | "ShellId" | "State")
+}
 
 /// A body as far as it is there.
 #[derive(Clone, Copy)]
@@ -32,6 +89,7 @@ pub struct Body<'a> {
 pub struct Reader<'a> {
     pub limits: &'a Limits,
     pub fragments: &'a mut Defragmenter,
+    pub lines: &'a mut Lines,
     pub tell: &'a mut dyn FnMut(&'static str),
     /// Decoded bytes that no command holds: messages, output.
     pub contents: &'a mut Vec<(&'static [&'static str], Vec<u8>)>,
@@ -51,8 +109,8 @@ fn text(bytes: &[u8]) -> String {
     match bytes {
         [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
-        [b'<', 0, ..] => wide(bytes, u16::from_le_bytes),
-        [0, b'<', ..] => wide(bytes, u16::from_be_bytes),
+        [b'<' | b' ' | b'\t' | b'\r' | b'\n', 0, ..] => wide(bytes, u16::from_le_bytes),
+        [0, b'<' | b' ' | b'\t' | b'\r' | b'\n', ..] => wide(bytes, u16::from_be_bytes),
         _ => String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)).into_owned(),
     }
 }
@@ -63,13 +121,14 @@ impl Reader<'_> {
         let text = text(body.bytes);
         let limits = self.limits;
         let limits = Limits { max_message: limits.max_envelope, max_text: limits.max_envelope, ..*limits };
+        let limits = Limits { max_nodes: limits.max_nodes.max(text.len() / BYTES_PER_NODE), ..limits };
         if body.cut {
             (self.tell)(anomaly::MESSAGE_CUT);
         } else if body.capped {
             (self.tell)(anomaly::MESSAGE_LIMIT);
         }
         let whole = !body.cut && !body.capped;
-        match xml::parse(&text, &limits) {
+        match xml::parse_wanted(&text, &limits, WANTED) {
             Ok(tree) if tree.root.name == "Envelope" => {
                 if tree.capped {
                     (self.tell)(anomaly::MESSAGE_LIMIT);
@@ -118,13 +177,13 @@ impl Reader<'_> {
                 call.operation = by_action_or(call, Operation::Create);
                 call.shell_id = call.shell_id.take().or_else(|| part.attribute("ShellId").map(name));
                 for opening in part.elements().filter(|inner| is_opening(&inner.name)) {
-                    self.fragments_in(&whole_text(opening), call);
+                    self.fragments_in(&whole_text(opening), None, call);
                 }
             }
             "Connect" => {
                 call.operation = Operation::Connect;
                 for opening in part.elements().filter(|inner| is_opening(&inner.name)) {
-                    self.fragments_in(&whole_text(opening), call);
+                    self.fragments_in(&whole_text(opening), None, call);
                 }
             }
             "CommandLine" => {
@@ -135,7 +194,7 @@ impl Reader<'_> {
                 call.operation = Operation::Send;
                 for stream in part.elements().filter(|inner| inner.name == "Stream") {
                     call.command_id = call.command_id.take().or_else(|| stream.attribute("CommandId").map(name));
-                    self.input(&whole_text(stream), call);
+                    self.input(stream, call);
                 }
             }
             "Receive" => {
@@ -172,10 +231,11 @@ impl Reader<'_> {
         let (command, arguments) = (texts("Command").join(" "), texts("Arguments"));
         if !arguments.is_empty() && (is_powershell(call) || command.trim().is_empty()) {
             let mut any = false;
+            let id = call.command_id.clone();
             for argument in &arguments {
-                any |= self.fragments_in(argument, call);
+                any |= self.fragments_in(argument, id.as_deref(), call);
             }
-            if any || is_powershell(call) {
+            if any {
                 return;
             }
         }
@@ -195,34 +255,50 @@ impl Reader<'_> {
         self.text(call, CommandKind::Line, line, id, truncated);
     }
 
-    fn input(&mut self, text: &str, call: &mut Call) {
-        if is_powershell(call) {
-            self.fragments_in(text, call);
+    fn input(&mut self, of: &Element, call: &mut Call) {
+        let text = whole_text(of);
+        if text.trim().is_empty() {
             return;
         }
-        let bytes = decoded(text, call.truncated);
-        if psrp::is_fragment(&bytes) {
-            self.take(&bytes, call);
+        let (id, stream) = (of.attribute("CommandId").map(name), of.attribute("Name").map(name));
+        let stream = Stream::of(call.shell_id.as_deref(), id.as_deref(), stream.as_deref().unwrap_or(STDIN));
+        let bytes = decoded(&text);
+        // Whether the shell compresses was said when it was made, perhaps on another connection. What can be both is read as both.
+        let plain = expanded(&bytes, self.limits.max_envelope);
+        let input = plain.as_deref().unwrap_or(&bytes);
+        let is_both = plain.is_some() && fragments::are_fragments(&bytes);
+        if is_both {
+            self.take(stream, &bytes, call);
+        }
+        if fragments::is_fragment(input) || (is_powershell(call) && !is_both) {
+            self.take(stream, input, call);
+        }
+        if is_both || is_powershell(call) || fragments::is_fragment(input) {
             return;
         }
-        let input = String::from_utf8_lossy(&bytes).into_owned();
-        let (id, truncated) = (call.command_id.clone(), call.truncated);
-        self.text(call, CommandKind::Input, input, id, truncated);
+        let mut input = self.lines.join(stream, &String::from_utf8_lossy(input));
+        // Text that only looks compressed is read as it stands, too.
+        let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\r' | b'\n');
+        if plain.is_some() && bytes.iter().all(is_text) {
+            input = format!("{input}\n{}", String::from_utf8_lossy(&bytes));
+        }
+        self.text(call, CommandKind::Input, input, id, call.truncated);
     }
 
     /// Fragments in base64; whether there were some.
-    fn fragments_in(&mut self, text: &str, call: &mut Call) -> bool {
-        let bytes = decoded(text, call.truncated);
-        let any = psrp::is_fragment(&bytes) || (is_powershell(call) && !bytes.is_empty());
+    fn fragments_in(&mut self, text: &str, command: Option<&str>, call: &mut Call) -> bool {
+        let bytes = decoded(text);
+        let any = fragments::is_fragment(&bytes) || (is_powershell(call) && is_base64(text));
         if any {
-            self.take(&bytes, call);
+            self.take(Stream::of(call.shell_id.as_deref(), command, STDIN), &bytes, call);
         }
         any
     }
 
-    fn take(&mut self, bytes: &[u8], call: &mut Call) {
+    fn take(&mut self, stream: Stream, bytes: &[u8], call: &mut Call) {
         let mut done = Vec::new();
-        self.fragments.push(bytes, call.truncated, self.limits.max_envelope, &mut done, self.tell);
+        let mut out = Output { max: self.limits.max_envelope, done: &mut done, tell: self.tell };
+        self.fragments.push(stream, bytes, call.truncated, &mut out);
         for message in done {
             self.message(message, call);
         }
@@ -251,9 +327,17 @@ impl Reader<'_> {
     fn push(&mut self, call: &mut Call, command: Command) {
         if call.commands.len() < MAX_COMMANDS {
             call.commands.push(command);
-        } else {
-            (self.tell)(anomaly::MESSAGE_LIMIT);
-            call.truncated = true;
+            return;
+        }
+        (self.tell)(anomaly::MESSAGE_LIMIT);
+        call.truncated = true;
+        // No command of its own, and looked at all the same.
+        if let Some(last) = call.commands.last_mut() {
+            let unread = last.unread.get_or_insert_default();
+            for text in [Some(command.text), command.unread].into_iter().flatten() {
+                unread.push('\n');
+                unread.push_str(&text);
+            }
         }
     }
 
@@ -284,17 +368,24 @@ impl Reader<'_> {
                 };
                 self.push(call, command);
             }
-            psrp::PIPELINE_INPUT => {
-                let (text, truncated) = clixml::texts(&data, &limits);
+            // What a script reads, from wherever; and pieces of what is not known.
+            kind if kind == psrp::TAIL || psrp::INPUTS.contains(&kind) => {
+                let (mut text, truncated) = clixml::texts(&data, &limits);
+                if truncated {
+                    text.push('\n');
+                    text.push_str(&clixml::unescape(&xml::unescape(&data)));
+                }
                 self.text(call, CommandKind::PipelineInput, text, message.pipeline.clone(), cut || truncated);
             }
             _ => self.contents.push((&["winrm.psrp"], data.into_bytes())),
         }
-        call.psrp.push(message);
+        if message.kind != psrp::TAIL {
+            call.psrp.push(message);
+        }
     }
 
     /// Reads a response.
-    pub fn reply(&mut self, body: Body<'_>, reply: &mut Reply) {
+    pub fn reply(&mut self, body: Body<'_>, call: &Call, reply: &mut Reply) {
         let (root, truncated) = self.tree(body);
         reply.truncated |= truncated;
         let Some(root) = root else { return };
@@ -305,7 +396,7 @@ impl Reader<'_> {
             "CommandResponse" => {
                 reply.command_id = part.child("CommandId").map(whole_text).map(|id| name(&id)).filter(|id| !id.is_empty());
             }
-            "ReceiveResponse" => self.output(&part, reply),
+            "ReceiveResponse" => self.output(&part, call, reply),
             "ResourceCreated" => {
                 let selectors = part.child("ReferenceParameters").and_then(|parameters| parameters.child("SelectorSet"));
                 let mut all = selectors.into_iter().flat_map(Element::elements);
@@ -320,15 +411,21 @@ impl Reader<'_> {
     }
 
     /// [MS-WSMV] 2.2.4.31.
-    fn output(&mut self, part: &Element, reply: &mut Reply) {
+    fn output(&mut self, part: &Element, call: &Call, reply: &mut Reply) {
         for stream in part.elements().filter(|inner| inner.name == "Stream") {
-            let bytes = decoded(&whole_text(stream), reply.truncated);
+            let mut bytes = decoded(&whole_text(stream));
             if bytes.is_empty() {
                 continue;
             }
-            if psrp::is_fragment(&bytes) {
+            if !fragments::are_fragments(&bytes) {
+                bytes = expanded(&bytes, self.limits.max_envelope).unwrap_or(bytes);
+            }
+            if fragments::is_fragment(&bytes) {
                 let mut done = Vec::new();
-                self.fragments.push(&bytes, reply.truncated, self.limits.max_envelope, &mut done, self.tell);
+                let id = stream.attribute("CommandId").map(name);
+                let stream = Stream::of(call.shell_id.as_deref(), id.as_deref(), "stdout");
+                let mut out = Output { max: self.limits.max_envelope, done: &mut done, tell: self.tell };
+                self.fragments.push(stream, &bytes, reply.truncated, &mut out);
                 for Assembled { message, data, .. } in done {
                     if message.kind == psrp::PIPELINE_STATE {
                         reply.pipeline_state = clixml::number(&data, "PipelineState", self.limits).and_then(state_name);
@@ -371,13 +468,7 @@ const fn state_name(state: i64) -> Option<&'static str> {
 
 /// Elements that carry the first messages of PowerShell remoting ([MS-PSRP] 3.1.5.3.1, 3.1.5.3.17).
 fn is_opening(name: &str) -> bool {
-    matches!(name, "creationXml" | "connectXml" | "connectResponseXml")
-}
-
-fn decoded(text: &str, truncated: bool) -> Vec<u8> {
-    // What was cut off has no end that could be checked.
-    let whole = if truncated { None } else { base64(text) };
-    whole.unwrap_or_else(|| base64_head(text))
+    matches!(name, "creationXml" | "connectXml")
 }
 
 fn is_powershell(call: &Call) -> bool {

@@ -11,8 +11,9 @@ use backstop_types::{Direction, PerDirection};
 
 use super::anomaly;
 use super::envelope::{self, Body, Reader};
+use super::fragments::Defragmenter;
 use super::identity;
-use super::psrp::Defragmenter;
+use super::streams::Lines;
 use super::transaction::{Call, Operation, Protection, Reply, Stage, Transaction};
 use crate::contract::{Anomaly, Content, Limits, Sink};
 use crate::http::{self, Head, Part, PartState, Request, Response};
@@ -68,6 +69,7 @@ pub struct Exchanges {
     kept: usize,
     identity: Option<Identity>,
     fragments: PerDirection<Defragmenter>,
+    lines: Lines,
     told: Vec<(&'static str, Direction)>,
     /// The direction of requests: a connection may be seen the other way round.
     client: Direction,
@@ -82,6 +84,7 @@ impl Default for Exchanges {
             kept: 0,
             identity: None,
             fragments: PerDirection::default(),
+            lines: Lines::default(),
             told: Vec::new(),
             client: Direction::ToServer,
             last: None,
@@ -218,6 +221,7 @@ impl Exchanges {
         let call = Reader {
             limits,
             fragments: &mut self.fragments.to_server,
+            lines: &mut self.lines,
             tell: &mut |event| events.push(event),
             contents: &mut contents,
         }
@@ -286,10 +290,11 @@ impl Exchanges {
             Reader {
                 limits,
                 fragments: &mut self.fragments.to_client,
+                lines: &mut self.lines,
                 tell: &mut |event| events.push(event),
                 contents: &mut contents,
             }
-            .reply(open.reply.body(), &mut reply);
+            .reply(open.reply.body(), call, &mut reply);
         }
         self.tell(&events, self.client.reverse(), out);
         self.say(open, Stage::Answered, call, Some(&reply), exchange.or(Some(with(open, response))), out);
@@ -368,11 +373,19 @@ impl Exchanges {
         let mut call = Call { operation: Operation::Other, truncated: true, ..Call::default() };
         for message in left {
             let mut fragments = Defragmenter::default();
-            Reader { limits, fragments: &mut fragments, tell: &mut |event| events.push(event), contents: &mut contents }
-                .message(message, &mut call);
+            Reader {
+                limits,
+                fragments: &mut fragments,
+                lines: &mut self.lines,
+                tell: &mut |event| events.push(event),
+                contents: &mut contents,
+            }
+            .message(message, &mut call);
         }
         self.tell(&events, self.client, out);
-        let (false, Some((tx_id, request))) = (call.psrp.is_empty(), self.last.take()) else { return };
+        let (false, Some((tx_id, request))) = (call.psrp.is_empty() && call.commands.is_empty(), self.last.take()) else {
+            return;
+        };
         let mut open = Open {
             tx_id,
             request,
@@ -391,7 +404,7 @@ impl Exchanges {
     /// Bytes it holds.
     pub fn held(&self) -> usize {
         let bodies = self.open.iter().map(|open| open.body.bytes.capacity() + open.reply.bytes.capacity() + size_of::<Open>());
-        bodies.sum::<usize>() + self.kept + self.fragments.to_server.held() + self.fragments.to_client.held()
+        bodies.sum::<usize>() + self.kept + self.fragments.to_server.held() + self.fragments.to_client.held() + self.lines.held()
     }
 }
 

@@ -9,7 +9,8 @@
 //! Never probed: [`crate::http`] hands its requests on whose target is `/wsman`, or whose type and content are WS-Management's.
 //! Of credentials only names are kept, never a password, challenge or response.
 //!
-//! Known limits: fragments of one object on several connections are not joined; what is told of a response is how it ended, not
+//! Known limits: fragments of one object on several connections are not joined, each part is looked at by itself; SLDC
+//! ([MS-WSMV] 2.2.9.2) is not undone; what is told of a response is how it ended, not
 //! what it returned; messages in UTF-16 are read, in other encodings than that and UTF-8 they are not.
 
 pub mod anomaly;
@@ -17,8 +18,10 @@ mod clixml;
 mod envelope;
 mod exchange;
 mod follow;
+mod fragments;
 mod identity;
 mod psrp;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod transaction;

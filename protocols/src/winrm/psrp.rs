@@ -1,32 +1,24 @@
-//! PowerShell remoting: fragments to messages ([MS-PSRP] 2.2.4, 2.2.1).
+//! PowerShell remoting: messages ([MS-PSRP] 2.2.1).
 //!
 //! ```text
-//! fragment = ObjectId u64be  FragmentId u64be  flags u8 (start 0x01, end 0x02)  BlobLength u32be  Blob
 //! message  = Destination u32le  MessageType u32le  RPID guid  PID guid  Data (UTF-8)
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
-
-use super::anomaly;
 use super::transaction::PsrpMessage;
 use crate::cursor::Cursor;
 
-/// Bytes before the blob.
-const HEADER: usize = 21;
-/// Objects that wait for fragments.
-const MAX_OBJECTS: usize = 64;
-/// Fragments of one object.
-const MAX_FRAGMENTS: usize = 4_096;
-
-const START: u8 = 0x01;
-const END: u8 = 0x02;
-
+/// No type: fragments whose beginning was not seen.
+pub const TAIL: u32 = 0;
 /// Types of messages that are looked into.
 pub const SESSION_CAPABILITY: u32 = 0x0001_0002;
+/// A pool of runspaces, with what the client hands to its scripts.
+pub const INIT_RUNSPACEPOOL: u32 = 0x0001_0004;
 /// A pipeline to run.
 pub const CREATE_PIPELINE: u32 = 0x0002_1006;
 /// What a pipeline reads.
 pub const PIPELINE_INPUT: u32 = 0x0004_1002;
+/// Messages with what a script may read: input, what its pool was made with, answers of its host.
+pub const INPUTS: [u32; 4] = [PIPELINE_INPUT, INIT_RUNSPACEPOOL, 0x0002_1101, 0x0004_1101];
 /// How a pipeline ended.
 pub const PIPELINE_STATE: u32 = 0x0004_1006;
 
@@ -35,7 +27,7 @@ pub const PIPELINE_STATE: u32 = 0x0004_1006;
 pub const fn type_name(kind: u32) -> &'static str {
     match kind {
         SESSION_CAPABILITY => "SESSION_CAPABILITY",
-        0x0001_0004 => "INIT_RUNSPACEPOOL",
+        INIT_RUNSPACEPOOL => "INIT_RUNSPACEPOOL",
         0x0001_0005 => "PUBLIC_KEY",
         0x0001_0006 => "ENCRYPTED_SESSION_KEY",
         0x0001_0007 => "PUBLIC_KEY_REQUEST",
@@ -80,164 +72,8 @@ pub struct Assembled {
     pub cut: bool,
 }
 
-struct Partial {
-    object: u64,
-    fragments: BTreeMap<u64, Vec<u8>>,
-    last: Option<u64>,
-    bytes: usize,
-}
-
-/// Objects of one direction that wait for fragments.
-#[derive(Default)]
-pub struct Defragmenter {
-    objects: VecDeque<Partial>,
-    bytes: usize,
-}
-
-/// Whether bytes begin with a fragment: for what does not say that it is one.
-pub fn is_fragment(bytes: &[u8]) -> bool {
-    let mut cursor = Cursor::new(bytes);
-    let Some((_, _, flags, len)) = header(&mut cursor) else { return false };
-    flags & !(START | END) == 0 && len <= cursor.remaining() && len > 0
-}
-
-fn header(cursor: &mut Cursor<'_>) -> Option<(u64, u64, u8, usize)> {
-    if cursor.remaining() < HEADER {
-        return None;
-    }
-    let object = cursor.u64_be().ok()?;
-    let fragment = cursor.u64_be().ok()?;
-    let flags = cursor.u8().ok()?;
-    Some((object, fragment, flags, cursor.u32_be().ok()? as usize))
-}
-
-impl Defragmenter {
-    /// Takes fragments, one after the other; `cut`: bytes behind them are missing. Whole messages go to `done`.
-    pub fn push(&mut self, bytes: &[u8], cut: bool, max: usize, done: &mut Vec<Assembled>, tell: &mut dyn FnMut(&'static str)) {
-        let mut cursor = Cursor::new(bytes);
-        while cursor.remaining() > 0 {
-            let Some((object, number, flags, len)) = header(&mut cursor) else {
-                tell(if cut { anomaly::FRAGMENTS_LOST } else { anomaly::BAD_FRAGMENT });
-                return;
-            };
-            let there = len.min(cursor.remaining());
-            let Ok(blob) = cursor.take(there) else { return };
-            if there < len {
-                tell(if cut { anomaly::FRAGMENTS_LOST } else { anomaly::BAD_FRAGMENT });
-                // No more of this object can be put behind what is missing.
-                if let Some(whole) = self.broken(object, number, blob) {
-                    done.push(whole);
-                }
-                return;
-            }
-            self.add(object, number, flags, blob, max, done, tell);
-        }
-    }
-
-    fn add(
-        &mut self,
-        object: u64,
-        number: u64,
-        flags: u8,
-        blob: &[u8],
-        max: usize,
-        done: &mut Vec<Assembled>,
-        tell: &mut dyn FnMut(&'static str),
-    ) {
-        let at = self.objects.iter().position(|known| known.object == object);
-        // Most objects are one fragment.
-        if at.is_none() && number == 0 && flags & END != 0 {
-            done.extend(assembled(blob, false));
-            return;
-        }
-        let at = at.unwrap_or_else(|| {
-            self.objects.push_back(Partial { object, fragments: BTreeMap::new(), last: None, bytes: 0 });
-            self.objects.len() - 1
-        });
-        let Some(partial) = self.objects.get_mut(at) else { return };
-        if let Some(known) = partial.fragments.get(&number) {
-            if known == blob {
-                return;
-            }
-            // What came first stays: a receiver refuses the second.
-            tell(anomaly::FRAGMENT_CONFLICT);
-            return;
-        }
-        if partial.fragments.len() >= MAX_FRAGMENTS {
-            tell(anomaly::FRAGMENT_LIMIT);
-            return;
-        }
-        partial.fragments.insert(number, blob.to_vec());
-        partial.bytes += blob.len();
-        self.bytes += blob.len();
-        if flags & END != 0 {
-            partial.last = Some(number);
-        }
-        let complete = partial.last.is_some_and(|last| partial.fragments.len() as u64 == last.saturating_add(1));
-        if complete {
-            done.extend(self.remove(at).and_then(|partial| partial.join()));
-            return;
-        }
-        while self.objects.len() > MAX_OBJECTS || (self.bytes > max && !self.objects.is_empty()) {
-            tell(anomaly::FRAGMENT_LIMIT);
-            done.extend(self.remove(0).and_then(|partial| partial.join()));
-        }
-    }
-
-    /// The head of an object whose fragment number `number` is not whole.
-    fn broken(&mut self, object: u64, number: u64, blob: &[u8]) -> Option<Assembled> {
-        match self.objects.iter().position(|known| known.object == object) {
-            Some(at) => {
-                let mut partial = self.remove(at)?;
-                partial.fragments.entry(number).or_insert_with(|| blob.to_vec());
-                partial.last = None;
-                partial.join()
-            }
-            None if number == 0 => assembled(blob, true),
-            None => None,
-        }
-    }
-
-    fn remove(&mut self, at: usize) -> Option<Partial> {
-        let partial = self.objects.remove(at)?;
-        self.bytes -= partial.bytes;
-        Some(partial)
-    }
-
-    /// No more fragments come: what waits, as far as it is there.
-    pub fn finish(&mut self, tell: &mut dyn FnMut(&'static str)) -> Vec<Assembled> {
-        let mut done = Vec::new();
-        while let Some(partial) = self.remove(0) {
-            tell(anomaly::FRAGMENTS_LOST);
-            done.extend(partial.join());
-        }
-        done
-    }
-
-    /// Bytes it holds.
-    pub const fn held(&self) -> usize {
-        self.bytes
-    }
-}
-
-impl Partial {
-    /// The fragments from the first one on that are there.
-    fn join(self) -> Option<Assembled> {
-        let mut bytes = Vec::with_capacity(self.bytes);
-        let mut next = 0;
-        for (number, blob) in &self.fragments {
-            if *number != next {
-                break;
-            }
-            bytes.extend_from_slice(blob);
-            next += 1;
-        }
-        assembled(&bytes, self.last.is_none_or(|last| next <= last))
-    }
-}
-
 /// [MS-PSRP] 2.2.1.
-fn assembled(bytes: &[u8], cut: bool) -> Option<Assembled> {
+pub fn assembled(bytes: &[u8], cut: bool) -> Option<Assembled> {
     let mut cursor = Cursor::new(bytes);
     let to_server = cursor.u32_le().ok()? == 2;
     let kind = cursor.u32_le().ok()?;
