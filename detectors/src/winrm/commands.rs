@@ -217,7 +217,7 @@ fn judge(context: &Context<'_>, of: &Transaction<'_>, command: &Command, out: &m
     if listed && only_form {
         return Vec::new();
     }
-    let is_input = matches!(command.kind, CommandKind::Input | CommandKind::PipelineInput);
+    let is_input = matches!(command.kind, CommandKind::Input | CommandKind::PipelineInput | CommandKind::Pool);
     if is_input && of_content.is_empty() {
         // Told with the command that reads it.
         return Vec::new();
@@ -253,7 +253,7 @@ fn looked_at(context: &Context<'_>, of: &Transaction<'_>, command: &Command) -> 
         CommandKind::Line | CommandKind::Process => &[Kind::Command],
         // Who reads it, a shell or PowerShell, is not known.
         CommandKind::Input => &[Kind::Command, Kind::Script],
-        CommandKind::Pipeline | CommandKind::PipelineInput => &[Kind::Script],
+        CommandKind::Pipeline | CommandKind::PipelineInput | CommandKind::Pool => &[Kind::Script],
     };
     let look = |bytes: &[u8], kind| {
         let carrier = Carrier { name: "winrm", kind, direction: Direction::ToServer, tx_id: Some(of.tx_id) };

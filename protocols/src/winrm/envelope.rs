@@ -324,7 +324,9 @@ impl Reader<'_> {
                     text.push('\n');
                     text.push_str(&clixml::unescape(&xml::unescape(&data)));
                 }
-                self.text(call, CommandKind::PipelineInput, text, message.pipeline.clone(), cut || truncated);
+                let is_pool = message.kind == psrp::INIT_RUNSPACEPOOL;
+                let kind = if is_pool { CommandKind::Pool } else { CommandKind::PipelineInput };
+                self.text(call, kind, text, message.pipeline.clone(), cut || truncated);
             }
             _ => self.contents.push((&["winrm.psrp"], data.into_bytes())),
         }

@@ -267,7 +267,11 @@ fn pipelines_in_the_opening_of_a_shell_and_input_of_any_kind_are_read() {
     // Input, arguments of the pool, answers of the host.
     for kind in [PIPELINE_INPUT, 0x0001_0004, 0x0002_1101, 0x0004_1101] {
         for data in [format!("<Obj RefId=\"0\"><MS><S N=\"x\">{EVIL}</S></MS></Obj>"), data.clone(), format!("<XD>{EVIL}</XD>")] {
-            assert_eq!(texts(&said(turns(&[send(&fragment(1, 0, 3, &message(kind, &data)))]))), [EVIL], "{kind:x}");
+            let recorder = said(turns(&[send(&fragment(1, 0, 3, &message(kind, &data)))]));
+            assert_eq!(texts(&recorder), [EVIL], "{kind:x}");
+            // What pools are made with is ordinary, and in no record.
+            let of_record = list(&told(&recorder)[1], "commands").len();
+            assert_eq!(of_record, usize::from(kind != 0x0001_0004));
         }
         // Deeper, and behind more, than is read: as it stands.
         let deep = format!("{}<S>{EVIL}", "<Obj>".repeat(100));
