@@ -47,7 +47,9 @@ fn is_wsman(file: &FileFacts<'_>) -> bool {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     // No script begins so: that of a comment of PowerShell is `<#`.
     let is_xml = matches!(head, [b'<', b'?' | b'a'..=b'z' | b'A'..=b'Z', ..]);
-    is_xml && memchr::memmem::find(head, b"/wbem/wsman/").is_some()
+    // A page that runs something may hold the words, too. In a message of WS-Management `<` stands as a reference.
+    let runs = || file.bytes.windows(7).any(|seven| seven.eq_ignore_ascii_case(b"<script"));
+    is_xml && memchr::memmem::find(head, b"/wbem/wsman/").is_some() && !runs()
 }
 
 impl Detector for Bodies {

@@ -41,6 +41,8 @@ struct Open {
     cause: u128,
     /// The server wants credentials first.
     refused: bool,
+    /// How many of them there are, as they are counted.
+    alerts: [usize; 2],
     findings: Vec<Finding>,
 }
 
@@ -55,7 +57,8 @@ struct Commands {
     session: Session,
     open: VecDeque<Open>,
     told: VecDeque<Told>,
-    alerts: usize,
+    /// On commands alone, and on what stands in them.
+    alerts: [usize; 2],
     untold: u64,
 }
 
@@ -64,30 +67,46 @@ impl Commands {
         if of.call.commands.is_empty() {
             return;
         }
-        let mut findings = Vec::new();
         let mut cause = 0;
         for (number, command) in of.call.commands.iter().enumerate() {
             cause ^= key(&command.text).rotate_left(number as u32 % 128);
-            findings.extend(judge(context, of, command, out));
         }
         // The same again behind a 401 on this connection: the first try was the challenge, or a wrong password.
-        let dropped = |open: &Open| if open.refused && open.cause == cause { open.findings.len() } else { 0 };
-        self.alerts -= self.open.iter().map(dropped).sum::<usize>().min(self.alerts);
+        for open in self.open.iter().filter(|open| open.refused && open.cause == cause) {
+            for (all, one) in self.alerts.iter_mut().zip(open.alerts) {
+                *all = all.saturating_sub(one);
+            }
+        }
         self.open.retain(|open| !(open.refused && open.cause == cause));
-        let room = context.config.max_per_flow.max(1).saturating_sub(self.alerts);
-        self.untold += findings.iter().skip(room).filter(|finding| finding.meta.sid() == META.sid).count() as u64;
-        findings.truncate(room);
+        let mut findings = Vec::new();
+        let mut alerts = [0; 2];
+        for command in &of.call.commands {
+            let found = judge(context, of, command, out);
+            // Any number of harmless commands takes no room from what content says.
+            let by_content = found.len() > 1 || found.first().is_some_and(|first| first.severity.is_some());
+            let (Some(before), Some(now)) =
+                (self.alerts.get_mut(usize::from(by_content)), alerts.get_mut(usize::from(by_content)))
+            else {
+                continue;
+            };
+            if !found.is_empty() && *before >= context.config.max_per_flow.max(1) {
+                self.untold += 1;
+                continue;
+            }
+            *before += found.len();
+            *now += found.len();
+            findings.extend(found);
+        }
         if findings.is_empty() {
             return;
         }
-        self.alerts += findings.len();
         if self.open.len() >= MAX_OPEN
             && let Some(oldest) = self.open.pop_front()
         {
             self.say(oldest, Outcome::Unknown, out);
         }
         let until = context.now.plus(context.config.hold);
-        self.open.push_back(Open { tx_id: of.tx_id, until, cause, refused: false, findings });
+        self.open.push_back(Open { tx_id: of.tx_id, until, cause, refused: false, alerts, findings });
     }
 
     fn over(&mut self, context: &Context<'_>, of: &Transaction<'_>, out: &mut Findings) {
@@ -198,7 +217,7 @@ fn judge(context: &Context<'_>, of: &Transaction<'_>, command: &Command, out: &m
     if listed && only_form {
         return Vec::new();
     }
-    let is_input = matches!(command.kind, CommandKind::Input | CommandKind::PipelineInput);
+    let is_input = matches!(command.kind, CommandKind::Input | CommandKind::PipelineInput | CommandKind::Pool);
     if is_input && of_content.is_empty() {
         // Told with the command that reads it.
         return Vec::new();
@@ -234,7 +253,7 @@ fn looked_at(context: &Context<'_>, of: &Transaction<'_>, command: &Command) -> 
         CommandKind::Line | CommandKind::Process => &[Kind::Command],
         // Who reads it, a shell or PowerShell, is not known.
         CommandKind::Input => &[Kind::Command, Kind::Script],
-        CommandKind::Pipeline | CommandKind::PipelineInput => &[Kind::Script],
+        CommandKind::Pipeline | CommandKind::PipelineInput | CommandKind::Pool => &[Kind::Script],
     };
     let look = |bytes: &[u8], kind| {
         let carrier = Carrier { name: "winrm", kind, direction: Direction::ToServer, tx_id: Some(of.tx_id) };
@@ -281,7 +300,8 @@ impl Detector for Commands {
         self.say_where(out, |_| true);
         let untold = std::mem::take(&mut self.untold);
         if untold > 0 {
-            let counts = Fields::new().with("count", self.alerts as u64 + untold).with("count_untold", untold);
+            let counts =
+                Fields::new().with("count", self.alerts.iter().sum::<usize>() as u64 + untold).with("count_untold", untold);
             let mut update = plain(&META, context, Fields::new().with("winrm", counts));
             update.update = true;
             out.findings.push(update);

@@ -374,4 +374,108 @@ fn a_body_of_winrm_is_not_told_as_a_file_too() {
     let disguised = format!("<# /wbem/wsman/ #> {CRADLE}");
     flow.file(backstop_protocols::AppProto::Http, C, Some(1), "wsman", disguised.as_bytes());
     assert_eq!(told(&flow.take()), [(9_403_003, 1)]);
+    // As is a page with a script, in whatever envelope.
+    let disguised = format!("<?xml version='1.0'?><a x='/wbem/wsman/'><SCRIPT>\n{CRADLE}\n</SCRIPT></a>");
+    flow.file(backstop_protocols::AppProto::Http, S, Some(2), "page.hta", disguised.as_bytes());
+    assert_eq!(told(&flow.take()), [(9_403_003, 1)]);
+}
+
+#[test]
+fn harmless_commands_in_any_number_blind_nobody() {
+    let mut flow = winrm();
+    let mut driver = flow.start(&[]);
+    for number in 0..100 {
+        flow.go_on(&mut driver, &[(C, post("", &line(&format!("echo {number}")))), (S, started())]);
+    }
+    flow.go_on(&mut driver, &[(C, post("", &script(CRADLE))), (S, started())]);
+    flow.finish(driver);
+    let severe: Vec<u64> = flow.alerts(9_404_006).iter().filter(|finding| finding.severity == Some(1)).map(|_| 1).collect();
+    assert_eq!((flow.alerts(9_404_006).len(), severe.len(), flow.alerts(9_403_003).len()), (33, 1, 1));
+}
+
+#[test]
+fn what_is_divided_disguised_or_compressed_is_looked_at() {
+    let evil = message(CREATE_PIPELINE, &create_pipeline(&pipeline_part(&xml(CRADLE), true, "")));
+    let (head, tail) = evil.split_at(evil.len() - 300);
+    let decoy = message(CREATE_PIPELINE, &create_pipeline(&pipeline_part("Get-Date", true, "")));
+    let part = |text: &str| {
+        let stream = BASE64.encode(text.as_bytes());
+        let body = format!("<rsp:Send><rsp:Stream Name=\"stdin\" CommandId=\"C0\">{stream}</rsp:Stream></rsp:Send>");
+        envelope(&format!("{SHELL}/Send"), CMD, &selector("S0"), &body)
+    };
+    let (first, last) = CRADLE.split_at(30);
+    let packed: Vec<u8> = CRADLE
+        .as_bytes()
+        .chunks(40)
+        .flat_map(|block| {
+            let len = (block.len() as u16 - 1).to_le_bytes();
+            [&len[..], &len, block].concat()
+        })
+        .collect();
+    let blocks = part("").replace("C0\">", &format!("C0\">{}", BASE64.encode(&packed)));
+    let opening = envelope(
+        "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create",
+        POWERSHELL,
+        "",
+        &format!("<rsp:Shell><creationXml>{}</creationXml></rsp:Shell>", BASE64.encode(&fragment(1, 0, 3, &evil))),
+    );
+    let line_of = |inner: &str| command(inner);
+    let parts = [
+        pipeline_part("Get-Date", false, ""),
+        pipeline_part("Invoke-Expression", false, &argument("-Command", &format!("<S N=\"V\">{}</S>", xml(CRADLE)))),
+    ];
+    for requests in [
+        vec![pipeline_command(&fragment(1, 0, 1, head)), send(&fragment(1, 1, 2, tail))],
+        vec![pipeline_command(&[fragment(1, 0, 1, &decoy), fragment(1, 0, 1, head), fragment(1, 1, 2, tail)].concat())],
+        vec![pipeline_command(&fragment(1, 0, 3, &evil)[..50]), send(&fragment(1, 0, 3, &evil)[50..])],
+        vec![part(&format!("powershell -\r\n{first}")), part(last)],
+        vec![blocks],
+        vec![opening],
+        vec![pipeline(&parts.concat())],
+        vec![line_of(&format!(
+            "<rsp:Command>power<!-- -->shell</rsp:Command><rsp:Arguments>-c</rsp:Arguments><rsp:Arguments>&#34;{}&#34;</rsp:Arguments>",
+            xml(CRADLE)
+        ))],
+        vec![line_of(&format!(
+            "<rsp:Command>cmd</rsp:Command><rsp:Arguments>/c</rsp:Arguments><rsp:Arguments>powershell</rsp:Arguments>\
+             <rsp:Arguments>-W</rsp:Arguments><rsp:Arguments>Hidden</rsp:Arguments><rsp:Arguments>-e</rsp:Arguments><rsp:Arguments>{}</rsp:Arguments>",
+            encoded(CRADLE)
+        ))],
+    ] {
+        let turns: Script = requests.iter().flat_map(|request| [(C, post("", request)), (S, started())]).collect();
+        let found = told(&run(&mut winrm(), &turns));
+        assert!(found.contains(&(9_404_006, 1)) && found.contains(&(9_403_003, 1)), "{found:?} {requests:?}");
+    }
+}
+
+#[test]
+fn monitoring_through_wmi_is_silent_and_its_methods_are_not() {
+    let uri = |class: &str| format!("http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/{class}");
+    let xfer = "http://schemas.xmlsoap.org/ws/2004/09";
+    let quiet = [
+        envelope(&format!("{xfer}/transfer/Get"), &uri("Win32_OperatingSystem"), "", ""),
+        envelope(
+            &format!("{xfer}/enumeration/Enumerate"),
+            &uri("*"),
+            "",
+            "<n:Enumerate xmlns:n=\"n\"><w:Filter Dialect=\"http://schemas.microsoft.com/wbem/wsman/1/WQL\">select CommandLine from \
+             Win32_Process where Name='powershell.exe'</w:Filter></n:Enumerate>",
+        ),
+        envelope(
+            &format!("{xfer}/enumeration/Pull"),
+            &uri("*"),
+            "",
+            "<n:Pull xmlns:n=\"n\"><n:EnumerationContext>x</n:EnumerationContext></n:Pull>",
+        ),
+        envelope(&format!("{xfer}/enumeration/Release"), &uri("*"), "", "<n:Release xmlns:n=\"n\"/>"),
+        envelope(&format!("{}/GetOwner", uri("Win32_Process")), &uri("Win32_Process"), "", "<p:GetOwner_INPUT xmlns:p=\"u\"/>"),
+    ];
+    for request in quiet {
+        assert_eq!(told(&one(&mut winrm(), &request, response("200", ""))), NOTHING, "{request}");
+    }
+    for (name, whose) in [("commandline", "x:"), ("CommandLine", ""), ("COMMANDLINE", "p:")] {
+        let action = process("calc.exe").replace("p:CommandLine", &format!("{whose}{name}"));
+        assert_eq!(told(&one(&mut winrm(), &action, ok())), [(9_404_006, 2)], "{action}");
+        assert_eq!(told(&one(&mut listed(), &action, ok())), NOTHING);
+    }
 }

@@ -1,4 +1,4 @@
-//! An envelope as a request or a response ([MS-WSMV] 2.2.4, DSP0226).
+//! An envelope as a request; responses: `reply` ([MS-WSMV] 2.2.4, DSP0226).
 //!
 //! What runs is told by the body, not by the action: which of both a service believes is not known here. Nothing here chooses
 //! between things that stand twice, each counts.
@@ -8,9 +8,10 @@ use super::clixml::{self, whole_text};
 use super::fragments::{self, Defragmenter, Output, Stream};
 use super::psrp::{self, Assembled};
 use super::streams::{Lines, decoded, expanded, is_base64};
-use super::transaction::{Call, Command, CommandKind, Operation, Reply};
+use super::transaction::{Call, Command, CommandKind, Operation};
+use super::wanted;
 use crate::contract::Limits;
-use crate::soap::{self, Element, xml};
+use crate::soap::{Element, xml};
 
 /// Bytes of an id or address.
 const MAX_NAME: usize = 256;
@@ -22,58 +23,6 @@ const NAMESPACES: [&[u8]; 2] = [b"/wsman/", b"/\0w\0s\0m\0a\0n\0/"];
 const BYTES_PER_NODE: usize = 8;
 /// The stream of input ([MS-PSRP] 3.1.5.1.1).
 const STDIN: &str = "stdin";
-
-/// What a message is asked for. Padding of other names takes no room from what runs.
-const WANTED: xml::Wanted = xml::Wanted { element: is_wanted, attribute: is_wanted_attribute };
-
-fn is_wanted(around: &[Element], name: &str) -> bool {
-    let [_, section, rest @ ..] = around else { return around.is_empty() || matches!(name, "Header" | "Body") };
-    match (section.name.as_str(), rest) {
-        ("Header", []) => matches!(name, "Action" | "ResourceURI" | "SelectorSet" | "OptionSet"),
-        ("Header", [set]) if set.name == "SelectorSet" => name == "Selector",
-        ("Header", [set]) if set.name == "OptionSet" => name == "Option",
-        ("Body", []) => PARTS.contains(&name) || name.ends_with("_INPUT") || name.ends_with("_OUTPUT"),
-        ("Body", [part]) if part.name == "Fault" || part.name == "ResourceCreated" => true,
-        ("Body", [part]) if part.name.ends_with("_INPUT") => name.eq_ignore_ascii_case("CommandLine"),
-        ("Body", [_]) => INSIDE.contains(&name),
-        _ => true,
-    }
-}
-
-/// What stands in a body ([MS-WSMV] 2.2.4, DSP0226).
-const PARTS: [&str; 13] = [
-    "Shell",
-    "Connect",
-    "CommandLine",
-    "Send",
-    "Receive",
-    "Signal",
-    "Disconnect",
-    "Reconnect",
-    "Identify",
-    "Fault",
-    "CommandResponse",
-    "ReceiveResponse",
-    "ResourceCreated",
-];
-/// … and in one of those.
-const INSIDE: [&str; 11] = [
-    "Command",
-    "Arguments",
-    "Stream",
-    "DesiredStream",
-    "Code",
-    "CommandId",
-    "CommandState",
-    "ShellId",
-    "ReturnValue",
-    "creationXml",
-    "connectXml",
-];
-
-fn is_wanted_attribute(name: &str) -> bool {
-    matches!(name, "Name" | "CommandId" | "ShellId" | "State")
-}
 
 /// A body as far as it is there.
 #[derive(Clone, Copy)]
@@ -117,7 +66,7 @@ fn text(bytes: &[u8]) -> String {
 
 impl Reader<'_> {
     /// The envelope; whether something of it is missing.
-    fn tree(&mut self, body: Body<'_>) -> (Option<Element>, bool) {
+    pub(super) fn tree(&mut self, body: Body<'_>) -> (Option<Element>, bool) {
         let text = text(body.bytes);
         let limits = self.limits;
         let limits = Limits { max_message: limits.max_envelope, max_text: limits.max_envelope, ..*limits };
@@ -128,7 +77,7 @@ impl Reader<'_> {
             (self.tell)(anomaly::MESSAGE_LIMIT);
         }
         let whole = !body.cut && !body.capped;
-        match xml::parse_wanted(&text, &limits, WANTED) {
+        match xml::parse_wanted(&text, &limits, wanted::WANTED) {
             Ok(tree) if tree.root.name == "Envelope" => {
                 if tree.capped {
                     (self.tell)(anomaly::MESSAGE_LIMIT);
@@ -263,19 +212,24 @@ impl Reader<'_> {
         let (id, stream) = (of.attribute("CommandId").map(name), of.attribute("Name").map(name));
         let stream = Stream::of(call.shell_id.as_deref(), id.as_deref(), stream.as_deref().unwrap_or(STDIN));
         let bytes = decoded(&text);
-        // Whether the shell compresses was said when it was made, perhaps on another connection.
-        let plain = if fragments::is_fragment(&bytes) { None } else { expanded(&bytes, self.limits.max_envelope) };
+        // Whether the shell compresses was said when it was made, perhaps on another connection. What can be both is read as both.
+        let plain = expanded(&bytes, self.limits.max_envelope);
         let input = plain.as_deref().unwrap_or(&bytes);
-        if is_powershell(call) || fragments::is_fragment(input) {
+        let is_both = plain.is_some() && fragments::are_fragments(&bytes);
+        if is_both {
+            self.take(stream, &bytes, call);
+        }
+        if fragments::is_fragment(input) || (is_powershell(call) && !is_both) {
             self.take(stream, input, call);
+        }
+        if is_both || is_powershell(call) || fragments::is_fragment(input) {
             return;
         }
         let mut input = self.lines.join(stream, &String::from_utf8_lossy(input));
-        // What only looks compressed is read as it stands, too.
-        if plain.is_some()
-            && let Ok(bytes) = std::str::from_utf8(&bytes)
-        {
-            input = format!("{input}\n{bytes}");
+        // Text that only looks compressed is read as it stands, too.
+        let is_text = |byte: &u8| *byte >= b' ' || matches!(byte, b'\t' | b'\r' | b'\n');
+        if plain.is_some() && bytes.iter().all(is_text) {
+            input = format!("{input}\n{}", String::from_utf8_lossy(&bytes));
         }
         self.text(call, CommandKind::Input, input, id, call.truncated);
     }
@@ -370,7 +324,9 @@ impl Reader<'_> {
                     text.push('\n');
                     text.push_str(&clixml::unescape(&xml::unescape(&data)));
                 }
-                self.text(call, CommandKind::PipelineInput, text, message.pipeline.clone(), cut || truncated);
+                let is_pool = message.kind == psrp::INIT_RUNSPACEPOOL;
+                let kind = if is_pool { CommandKind::Pool } else { CommandKind::PipelineInput };
+                self.text(call, kind, text, message.pipeline.clone(), cut || truncated);
             }
             _ => self.contents.push((&["winrm.psrp"], data.into_bytes())),
         }
@@ -378,87 +334,6 @@ impl Reader<'_> {
             call.psrp.push(message);
         }
     }
-
-    /// Reads a response.
-    pub fn reply(&mut self, body: Body<'_>, call: &Call, reply: &mut Reply) {
-        let (root, truncated) = self.tree(body);
-        reply.truncated |= truncated;
-        let Some(root) = root else { return };
-        let message = soap::message(root, body.bytes.len() as u64, truncated);
-        reply.fault = message.fault;
-        let Some(part) = message.body else { return };
-        match part.name.as_str() {
-            "CommandResponse" => {
-                reply.command_id = part.child("CommandId").map(whole_text).map(|id| name(&id)).filter(|id| !id.is_empty());
-            }
-            "ReceiveResponse" => self.output(&part, call, reply),
-            "ResourceCreated" => {
-                let selectors = part.child("ReferenceParameters").and_then(|parameters| parameters.child("SelectorSet"));
-                let mut all = selectors.into_iter().flat_map(Element::elements);
-                reply.shell_id = all.find(|one| one.attribute("Name") == Some("ShellId")).map(whole_text).map(|id| name(&id));
-            }
-            "Shell" => reply.shell_id = part.child("ShellId").map(whole_text).map(|id| name(&id)),
-            other if other.ends_with("_OUTPUT") => {
-                reply.return_value = part.child("ReturnValue").and_then(|value| whole_text(value).trim().parse().ok());
-            }
-            _ => {}
-        }
-    }
-
-    /// [MS-WSMV] 2.2.4.31.
-    fn output(&mut self, part: &Element, call: &Call, reply: &mut Reply) {
-        for stream in part.elements().filter(|inner| inner.name == "Stream") {
-            let mut bytes = decoded(&whole_text(stream));
-            if bytes.is_empty() {
-                continue;
-            }
-            if !fragments::is_fragment(&bytes) {
-                bytes = expanded(&bytes, self.limits.max_envelope).unwrap_or(bytes);
-            }
-            if fragments::is_fragment(&bytes) {
-                let mut done = Vec::new();
-                let id = stream.attribute("CommandId").map(name);
-                let stream = Stream::of(call.shell_id.as_deref(), id.as_deref(), "stdout");
-                let mut out = Output { max: self.limits.max_envelope, done: &mut done, tell: self.tell };
-                self.fragments.push(stream, &bytes, reply.truncated, &mut out);
-                for Assembled { message, data, .. } in done {
-                    if message.kind == psrp::PIPELINE_STATE {
-                        reply.pipeline_state = clixml::number(&data, "PipelineState", self.limits).and_then(state_name);
-                    }
-                    self.contents.push((&["winrm.psrp"], data.into_bytes()));
-                    reply.psrp.push(message);
-                }
-                continue;
-            }
-            let [output, errors] = &mut reply.output;
-            let is_error = stream.attribute("Name") == Some("stderr");
-            *(if is_error { errors } else { output }) += bytes.len() as u64;
-            self.contents.push((&["winrm.output"], bytes));
-        }
-        let Some(state) = part.child("CommandState") else { return };
-        reply.command_id = state.attribute("CommandId").map(name);
-        reply.state = match state.attribute("State").and_then(|state| state.rsplit('/').next()) {
-            Some("Done") => Some("done"),
-            Some("Running") => Some("running"),
-            Some("Pending") => Some("pending"),
-            _ => None,
-        };
-        reply.exit_code = state.child("ExitCode").and_then(|code| whole_text(code).trim().parse().ok());
-    }
-}
-
-/// [MS-PSRP] 2.2.3.4.
-const fn state_name(state: i64) -> Option<&'static str> {
-    Some(match state {
-        0 => "not_started",
-        1 => "running",
-        2 => "stopping",
-        3 => "stopped",
-        4 => "completed",
-        5 => "failed",
-        6 => "disconnected",
-        _ => return None,
-    })
 }
 
 /// Elements that carry the first messages of PowerShell remoting ([MS-PSRP] 3.1.5.3.1, 3.1.5.3.17).
@@ -514,6 +389,6 @@ fn by_action_or(call: &Call, otherwise: Operation) -> Operation {
     }
 }
 
-fn name(text: &str) -> String {
+pub fn name(text: &str) -> String {
     text.trim().chars().take(MAX_NAME).map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

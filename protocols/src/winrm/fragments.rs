@@ -5,31 +5,21 @@
 //! ```
 //! The numbers of objects are those of one shell, and shells and commands share connections: objects are kept apart by both.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::anomaly;
-use super::psrp::{Assembled, TAIL, assembled};
-use super::transaction::PsrpMessage;
+use super::partial::{OVERLAP, Partial};
+use super::psrp::{Assembled, assembled};
 use crate::cursor::Cursor;
 
 /// Bytes before the blob.
 const HEADER: usize = 21;
 /// Objects that wait for fragments, and streams that wait for the rest of one.
 const MAX_WAITING: usize = 64;
-/// Objects that are over and remembered, so that a repetition of their fragments is known.
-const MAX_OVER: usize = 64;
-/// Fragments of one object that came before their turn.
-const MAX_EARLY: usize = 4_096;
-/// What a fragment costs besides its blob.
-const OVERHEAD: usize = 16;
-/// … and one that came before its turn.
-const OVERHEAD_EARLY: usize = 96;
-/// Bytes of a part that are looked at again with the next, where an object is handed over in parts.
-const OVERLAP: usize = 1_024;
 
-const START: u8 = 0x01;
-const END: u8 = 0x02;
+pub const START: u8 = 0x01;
+pub const END: u8 = 0x02;
 
 /// Where fragments stand: a shell, and a stream of it or of a command in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +43,11 @@ impl Stream {
 
 /// The head of a fragment.
 #[derive(Clone, Copy)]
-struct Header {
-    object: u64,
-    number: u64,
-    flags: u8,
-    len: usize,
+pub struct Header {
+    pub object: u64,
+    pub number: u64,
+    pub flags: u8,
+    pub len: usize,
 }
 
 impl Header {
@@ -77,7 +67,19 @@ pub fn is_fragment(bytes: &[u8]) -> bool {
     header.flags & !(START | END) == 0 && header.len <= cursor.remaining() && header.len > 0
 }
 
-/// The begin of a fragment whose rest is in the next message of its stream.
+/// Whether bytes are whole fragments, from the first to the last.
+pub fn are_fragments(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes);
+    while !cursor.is_empty() {
+        let Some(header) = Header::read(&mut cursor) else { return false };
+        if cursor.take(header.len).is_err() {
+            return false;
+        }
+    }
+    !bytes.is_empty()
+}
+
+/// The beginning of a fragment whose rest is in the next message of its stream.
 struct Unfinished {
     stream: Stream,
     bytes: Vec<u8>,
@@ -85,35 +87,13 @@ struct Unfinished {
     skip: usize,
 }
 
-/// An object that is not complete.
-struct Partial {
-    stream: Stream,
-    object: u64,
-    /// The fragment that began it was seen.
-    started: bool,
-    /// Number of the first fragment in `joined`, and of the next one.
-    from: u64,
-    next: u64,
-    joined: Vec<u8>,
-    /// Bytes at the beginning of `joined` that were handed over already.
-    overlap: usize,
-    /// Where each fragment in `joined` ends.
-    ends: Vec<usize>,
-    /// Those that came before their turn; whether they are the last.
-    early: BTreeMap<u64, (bool, Vec<u8>)>,
-    ended: bool,
-    cost: usize,
-    /// The head of the message, when a part of it is handed over already.
-    head: Option<PsrpMessage>,
-}
-
 /// Objects of one direction that wait for fragments.
 #[derive(Default)]
 pub struct Defragmenter {
     objects: VecDeque<Partial>,
     unfinished: VecDeque<Unfinished>,
-    /// Objects that are over, with the number of their last fragment.
-    over: VecDeque<(Stream, u64, u64)>,
+    /// The last objects that were whole: what comes again of them says nothing new.
+    over: VecDeque<(Stream, u64)>,
     bytes: usize,
 }
 
@@ -211,13 +191,12 @@ impl Defragmenter {
     fn add(&mut self, stream: Stream, header: Header, blob: &[u8], out: &mut Output<'_>) {
         let Header { object, number, flags, .. } = header;
         let at = self.find(stream, header);
-        let is_over = |known: &&(Stream, u64, u64)| known.0 == stream && known.1 == object && number <= known.2;
-        if at.is_none() && flags & START == 0 && self.over.iter().any(|known| is_over(&known)) {
+        if at.is_none() && flags & START == 0 && self.over.contains(&(stream, object)) {
             return;
         }
         // Most objects are one fragment.
         if at.is_none() && number == 0 && flags & END != 0 {
-            self.is_over(stream, object, number);
+            self.is_over(stream, object);
             out.done.extend(assembled(blob, false));
             return;
         }
@@ -236,24 +215,16 @@ impl Defragmenter {
         let before = partial.cost;
         let anomaly = partial.take(header, blob);
         self.bytes += partial.cost - before;
-        let ended = partial.ended.then(|| partial.next.saturating_sub(1));
+        let ended = partial.ended;
         if let Some(anomaly) = anomaly {
             (out.tell)(anomaly);
         }
-        if let Some(last) = ended {
-            self.is_over(stream, object, last);
+        if ended {
+            self.is_over(stream, object);
             out.done.extend(self.remove(at).and_then(|partial| partial.join(false)));
             return;
         }
         self.bound(out);
-    }
-
-    fn is_over(&mut self, stream: Stream, object: u64, last: u64) {
-        self.over.retain(|known| !(known.0 == stream && known.1 == object));
-        self.over.push_back((stream, object, last));
-        if self.over.len() > MAX_OVER {
-            self.over.pop_front();
-        }
     }
 
     /// The caps on what waits: a long object is handed over in parts, of many the oldest is given up.
@@ -275,6 +246,13 @@ impl Defragmenter {
                 self.give_up(&oldest, out);
             }
         }
+    }
+
+    fn is_over(&mut self, stream: Stream, object: u64) {
+        if self.over.len() >= MAX_WAITING {
+            self.over.pop_front();
+        }
+        self.over.push_back((stream, object));
     }
 
     fn remove(&mut self, at: usize) -> Option<Partial> {
@@ -301,107 +279,5 @@ impl Defragmenter {
     /// Bytes it holds.
     pub const fn held(&self) -> usize {
         self.bytes
-    }
-}
-
-impl Partial {
-    const fn new(stream: Stream, object: u64) -> Self {
-        Self {
-            stream,
-            object,
-            started: false,
-            from: 0,
-            next: 0,
-            joined: Vec::new(),
-            overlap: 0,
-            ends: Vec::new(),
-            early: BTreeMap::new(),
-            ended: false,
-            cost: 0,
-            head: None,
-        }
-    }
-
-    /// The blob of a fragment in `joined`.
-    fn joined_blob(&self, number: u64) -> Option<&[u8]> {
-        let at = usize::try_from(number.checked_sub(self.from)?).ok()?;
-        let begin = at.checked_sub(1).map_or(Some(self.overlap), |before| self.ends.get(before).copied())?;
-        self.joined.get(begin..*self.ends.get(at)?)
-    }
-
-    /// Nothing but this very fragment is there: it came twice.
-    fn is_only(&self, number: u64, blob: &[u8]) -> bool {
-        self.ends.len() == 1 && self.joined_blob(number) == Some(blob)
-    }
-
-    /// Takes a fragment; what is wrong with it.
-    fn take(&mut self, header: Header, blob: &[u8]) -> Option<&'static str> {
-        let Header { number, flags, .. } = header;
-        let is_last = flags & END != 0;
-        if !self.started && (flags & START != 0 || number == 0) {
-            (self.started, self.from, self.next) = (true, number, number);
-        }
-        if self.started && number == self.next {
-            self.append(is_last, blob);
-            while !self.ended
-                && let Some((is_last, blob)) = self.early.remove(&self.next)
-            {
-                self.cost -= blob.len() + OVERHEAD_EARLY;
-                self.append(is_last, &blob);
-            }
-            return None;
-        }
-        if self.started && number < self.next {
-            // What was handed over already is not known any more.
-            let is_same = number < self.from || self.joined_blob(number) == Some(blob);
-            return (!is_same).then_some(anomaly::FRAGMENT_CONFLICT);
-        }
-        if let Some((_, known)) = self.early.get(&number) {
-            // What came first stays: a receiver refuses the second.
-            return (known != blob).then_some(anomaly::FRAGMENT_CONFLICT);
-        }
-        if self.early.len() >= MAX_EARLY {
-            return Some(anomaly::FRAGMENT_LIMIT);
-        }
-        self.cost += blob.len() + OVERHEAD_EARLY;
-        self.early.insert(number, (is_last, blob.to_vec()));
-        None
-    }
-
-    fn append(&mut self, is_last: bool, blob: &[u8]) {
-        self.joined.extend_from_slice(blob);
-        self.ends.push(self.joined.len());
-        self.cost += blob.len() + OVERHEAD;
-        self.next = self.next.saturating_add(1);
-        self.ended = is_last;
-    }
-
-    /// What is there; the rest comes later.
-    fn hand_over(&mut self) -> Option<Assembled> {
-        let part = self.assembled(true);
-        self.head = self.head.take().or_else(|| part.as_ref().map(|part| part.message.clone()));
-        let overlap = self.joined.split_off(self.joined.len().saturating_sub(OVERLAP));
-        self.cost = self.early.values().map(|(_, blob)| blob.len() + OVERHEAD_EARLY).sum::<usize>() + overlap.len();
-        self.overlap = overlap.len();
-        self.joined = overlap;
-        self.ends = Vec::new();
-        self.from = self.next;
-        part
-    }
-
-    fn assembled(&self, cut: bool) -> Option<Assembled> {
-        let Some(head) = &self.head else { return assembled(&self.joined, cut) };
-        let message = PsrpMessage { length: self.joined.len() as u64, ..head.clone() };
-        Some(Assembled { message, data: String::from_utf8_lossy(&self.joined).into_owned(), cut: true })
-    }
-
-    /// The fragments from the first one on that are there. Of an object whose first is missing, those that are.
-    fn join(self, cut: bool) -> Option<Assembled> {
-        if self.started {
-            return self.assembled(cut);
-        }
-        let bytes: Vec<u8> = self.early.into_values().flat_map(|(_, blob)| blob).collect();
-        let message = PsrpMessage { kind: TAIL, to_server: true, runspace: None, pipeline: None, length: bytes.len() as u64 };
-        Some(Assembled { message, data: String::from_utf8_lossy(&bytes).into_owned(), cut: true })
     }
 }

@@ -20,11 +20,14 @@ mod exchange;
 mod follow;
 mod fragments;
 mod identity;
+mod partial;
 mod psrp;
+mod reply;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod wanted;
 
 pub use anomaly::is_violation;
 pub use follow::Follower;

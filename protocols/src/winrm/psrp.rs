@@ -17,9 +17,8 @@ pub const INIT_RUNSPACEPOOL: u32 = 0x0001_0004;
 pub const CREATE_PIPELINE: u32 = 0x0002_1006;
 /// What a pipeline reads.
 pub const PIPELINE_INPUT: u32 = 0x0004_1002;
-/// Messages with what a script may read: input, answers of its host. What its pool was made with is scanned as it is: it is
-/// in every session, and says versions and cultures.
-pub const INPUTS: [u32; 3] = [PIPELINE_INPUT, 0x0002_1101, 0x0004_1101];
+/// Messages with what a script may read: input, what its pool was made with, answers of its host.
+pub const INPUTS: [u32; 4] = [PIPELINE_INPUT, INIT_RUNSPACEPOOL, 0x0002_1101, 0x0004_1101];
 /// How a pipeline ended.
 pub const PIPELINE_STATE: u32 = 0x0004_1006;
 

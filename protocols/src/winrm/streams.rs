@@ -33,11 +33,12 @@ pub fn decoded(text: &str) -> Vec<u8> {
     out
 }
 
-/// Whether a text is base64, and nothing else. Lines may end in it; blanks are of words.
+/// Whether a text can be base64, and nothing else.
 pub fn is_base64(text: &str) -> bool {
-    let text = text.trim();
-    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
-    !text.is_empty() && text.bytes().all(is_sign)
+    let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let signs = text.bytes().filter(|byte| is_sign(*byte)).count();
+    let others = text.bytes().filter(|byte| !is_sign(*byte) && *byte != b'=');
+    signs > 1 && signs % 4 != 1 && others.into_iter().all(|byte| byte.is_ascii_whitespace())
 }
 
 /// Streams whose last line is kept.

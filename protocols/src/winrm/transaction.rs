@@ -108,6 +108,8 @@ pub enum CommandKind {
     Pipeline,
     /// Input of a pipeline ([MS-PSRP] 2.2.2.17).
     PipelineInput,
+    /// What a pool of runspaces is made with ([MS-PSRP] 2.2.2.2): its scripts may read it. No record shows it.
+    Pool,
     /// The command line of a process that a method starts (`Win32_Process`).
     Process,
 }
@@ -121,6 +123,7 @@ impl CommandKind {
             Self::Input => "input",
             Self::Pipeline => "pipeline",
             Self::PipelineInput => "pipeline_input",
+            Self::Pool => "pool",
             Self::Process => "process",
         }
     }
@@ -133,6 +136,7 @@ impl CommandKind {
             Self::Input => &["winrm.stdin"],
             Self::Pipeline => &["winrm.psrp", "clixml.pipeline"],
             Self::PipelineInput => &["winrm.psrp", "clixml.input"],
+            Self::Pool => &["winrm.psrp", "clixml.pool"],
             Self::Process => &["winrm.process"],
         }
     }
@@ -260,6 +264,7 @@ impl Call {
     /// Leaves what a record shows.
     pub(super) fn trim(&mut self) {
         let mut room = MAX_KEPT;
+        self.commands.retain(|command| command.kind != CommandKind::Pool);
         self.commands.truncate(MAX_LISTED);
         for command in &mut self.commands {
             command.text.truncate(command.text.floor_char_boundary(room.min(MAX_SHOWN)));

@@ -5,6 +5,7 @@ mod bodies;
 mod evasion;
 mod messages;
 mod remoting;
+mod ways;
 
 use backstop_testkit::winrm::{
     CMD, POWERSHELL, SHELL, argument, command, command_response, create_pipeline, envelope, fragment, message, pipeline_command,

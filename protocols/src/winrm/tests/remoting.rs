@@ -142,6 +142,12 @@ fn a_fragment_that_says_two_things_is_told() {
     let twice = [fragment(9, 0, 1, head), fragment(9, 0, 1, b"something else"), fragment(9, 1, 2, tail)].concat();
     let recorder = said(vec![(C, post("", &pipeline_command(&twice)))]);
     assert_eq!(recorder.anomalies(), [anomaly::FRAGMENT_CONFLICT]);
+    assert_eq!(told(&recorder)[0].get("truncated"), Some(&Value::Bool(true)));
+    // In the middle of an object the first stays.
+    let (body, tail) = tail.split_at(tail.len() / 2);
+    let parts = [fragment(9, 0, 1, head), fragment(9, 1, 0, body), fragment(9, 1, 0, b"x"), fragment(9, 2, 2, tail)];
+    let recorder = said(vec![(C, post("", &pipeline_command(&parts.concat())))]);
+    assert_eq!(recorder.anomalies(), [anomaly::FRAGMENT_CONFLICT]);
     assert_eq!(commands(&recorder)[0].1, "Get-Date");
 }
 
