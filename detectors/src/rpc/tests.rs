@@ -396,3 +396,16 @@ fn calls_are_known_however_the_conversation_is_laid_out() {
         }
     }
 }
+
+#[test]
+fn a_class_that_is_derived_starts_processes_too() {
+    let usual = stub("IWbemServices", 24);
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let (from, to) = (wide("Win32_Process"), wide("Own32_Anybody"));
+    let at = usual.windows(from.len()).position(|part| part == from).unwrap();
+    let mut derived = usual;
+    derived[at..at + to.len()].copy_from_slice(&to);
+    let mut talk = Talk::to(WBEM_SERVICES, 0);
+    talk.request(24, &derived);
+    assert_eq!(told(&replayed(on_backup_server(), &talk.script)), [(9_404_005, 1, Outcome::Unknown)]);
+}

@@ -26,8 +26,11 @@ pub fn runs(call: &Call) -> bool {
             let path = method.path.as_ref().map_or("", |path| path.text.as_str());
             // `\\.\root\cimv2:Win32_Process`, `Win32_Process.Handle="…"`.
             let class = path.rsplit(':').next().unwrap_or_default().split(['.', '=']).next().unwrap_or_default();
-            class.trim().eq_ignore_ascii_case("Win32_Process")
-                && method.name.as_ref().is_some_and(|name| name.text.trim().eq_ignore_ascii_case("Create"))
+            // A class that is derived from it has another name, and the same argument.
+            let has_line =
+                || method.input.iter().flat_map(|input| input.texts()).any(|(name, _)| name.eq_ignore_ascii_case("CommandLine"));
+            method.name.as_ref().is_some_and(|name| name.text.trim().eq_ignore_ascii_case("Create"))
+                && (class.trim().eq_ignore_ascii_case("Win32_Process") || has_line())
         }
         Asked::Wmi(Wmi::Put { object: Some(object) }) => {
             !object.is_class && CONSUMERS.iter().any(|known| known.eq_ignore_ascii_case(&object.class))
