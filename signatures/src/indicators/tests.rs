@@ -108,6 +108,10 @@ fn lists_as_well_known_feeds_write_them() {
     let told = all.address("198.51.100.7".parse().unwrap()).unwrap();
     assert_eq!((all.len(), warnings, told.note, told.confidence), (2, Vec::new(), "DICELOADER", Some(75)));
     assert_eq!(told.date().unwrap(), "2026-01-02");
+    // Quotes in remarks are none of the list's, wherever they stand.
+    for text in ["# \"a\",\"value\",\"b\n# a 5\" disk\n", "type,value,note\nip,198.51.100.7,\"x\"\n# a 5\" disk\n# the end\n"] {
+        load("remarks.csv", text);
+    }
     // Two values in one, other kinds between.
     let text = concat!(
         "type,value,comment\nfilename|sha1,a.exe|da39a3ee5e6b4b0d3255bfef95601890afd80709,c\n",

@@ -88,7 +88,7 @@ fn csv(
         .trim(csv::Trim::All)
         .from_reader(body.as_bytes());
     let mut record = csv::StringRecord::new();
-    let (mut others, mut last) = (0_u64, (0, 0));
+    let (mut others, mut last) = (0_u64, (0, 0, 0));
     loop {
         let more = reader.read_record(&mut record);
         if !more.map_err(|error| wrong(before + error.position().map_or(1, csv::Position::line), "no CSV"))? {
@@ -96,7 +96,7 @@ fn csv(
         }
         let (line, byte) = record.position().map_or((1, 0), |position| (position.line(), position.byte()));
         let number = before + line;
-        last = (number, byte);
+        last = (number, byte, reader.position().byte());
         let field = |column: usize| record.get(column).unwrap_or_default().trim_matches(['"', ' ']);
         let note = columns.note.map_or("", field);
         let day = columns.date.and_then(|column| entry::day(field(column))).or(day);
@@ -116,8 +116,9 @@ fn csv(
         }
         others += u64::from(!any);
     }
-    // A quote that is not closed hides all rows that follow it.
-    let tail = usize::try_from(last.1).ok().and_then(|byte| body.get(byte..)).unwrap_or_default();
+    // A quote that is not closed hides all rows that follow it: they are in the last row. What stands behind it is a remark.
+    let (from, to) = (usize::try_from(last.1).unwrap_or(usize::MAX), usize::try_from(last.2).unwrap_or(usize::MAX));
+    let tail = body.get(from..to.min(body.len())).unwrap_or_default();
     if tail.trim_end().contains('\n') && tail.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
         return Err(wrong(last.0, "a quote is not closed"));
     }
