@@ -416,7 +416,12 @@ fn winrm_messages(out: &mut Writer) -> io::Result<()> {
     let (head, tail) = blob.split_at(blob.len() / 2);
     let fragments = [kit::fragment(1, 0, 1, head), kit::fragment(2, 0, 3, &blob), kit::fragment(1, 1, 2, tail)].concat();
     let state = kit::message(0x0004_1006, "<Obj RefId=\"0\"><MS><I32 N=\"PipelineState\">4</I32></MS></Obj>");
-    let parts: [(&str, winrm::Kind, Vec<u8>); 8] = [
+    let packed = kit::fragment(3, 0, 3, &kit::message(0x0004_1002, "<S>Get-Date</S>"));
+    let len = (packed.len() as u16).wrapping_sub(1).to_le_bytes();
+    let blocks = [&len[..], &len, &packed].concat();
+    let parts: [(&str, winrm::Kind, Vec<u8>); 10] = [
+        ("blocks", winrm::Kind::Stream, blocks),
+        ("copied", winrm::Kind::Stream, [&[11, 0, 8, 0, 0, 0, 0, 16][..], b"abc", &[22, 0]].concat()),
         ("body", winrm::Kind::Body, kit::command("<rsp:Command>ver</rsp:Command>").into_bytes()),
         ("shell", winrm::Kind::Envelope, b"<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams></rsp:Shell>".to_vec()),
         ("done", winrm::Kind::Envelope, b"<rsp:ReceiveResponse><rsp:CommandState State=\"x/Done\"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState></rsp:ReceiveResponse>".to_vec()),

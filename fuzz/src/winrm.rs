@@ -14,7 +14,8 @@ pub const SMALL: u8 = 0x40;
 /// Part: its last bytes are missing, and the message ends all the same.
 pub const HOLE: u8 = 0x02;
 /// What a part is.
-pub const KINDS: [Kind; 6] = [Kind::Body, Kind::Envelope, Kind::Command, Kind::Fragments, Kind::Message, Kind::Fields];
+pub const KINDS: [Kind; 7] =
+    [Kind::Body, Kind::Envelope, Kind::Command, Kind::Fragments, Kind::Message, Kind::Fields, Kind::Stream];
 
 /// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Kind {
     Message,
     /// Fields of the head, with an empty body.
     Fields,
+    /// Bytes of a stream of input, not in base64 yet: the rest of a fragment, compressed blocks.
+    Stream,
 }
 
 /// The byte of a part.
@@ -68,7 +71,7 @@ fn message(op: u8, part: &[u8]) -> Vec<u8> {
     if to_client {
         let body = match kind {
             Kind::Body => text.into_owned(),
-            Kind::Fragments => {
+            Kind::Fragments | Kind::Stream => {
                 let stream = winrm::base64(part);
                 let inner =
                     format!("<rsp:ReceiveResponse><rsp:Stream Name=\"stdout\">{stream}</rsp:Stream></rsp:ReceiveResponse>");
@@ -83,6 +86,7 @@ fn message(op: u8, part: &[u8]) -> Vec<u8> {
         Kind::Envelope => winrm::post("", &winrm::envelope("a", winrm::CMD, "", &text)),
         Kind::Command => winrm::post("", &winrm::command(&text)),
         Kind::Fragments => winrm::post("", &winrm::pipeline_command(part)),
+        Kind::Stream => winrm::post("", &winrm::send(part)),
         Kind::Message => {
             let whole = winrm::fragment(1, 0, 3, &winrm::message(0x0002_1006, &text));
             winrm::post("", &winrm::pipeline_command(&whole))

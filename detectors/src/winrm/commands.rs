@@ -24,6 +24,8 @@ use crate::{Context, Detector, Finding, Findings, Outcome};
 const MAX_OPEN: usize = 64;
 /// Commands whose end may yet be seen.
 const MAX_TOLD: usize = 64;
+/// Bytes of a line of input that tell whether it is the same line.
+const MAX_BEGIN: usize = 48;
 /// An encoded command: how ordinary tools send scripts. What is in it is looked at by the other detections.
 const ENCODED: u64 = 9_403_004;
 
@@ -242,6 +244,13 @@ fn judge(context: &Context<'_>, of: &Transaction<'_>, command: &Command, out: &m
         if only_form {
             // What is polled for hours is one cause.
             let key = [&key(&command.text).to_be_bytes()[..], &pair(context)].concat();
+            finding.threshold = Some(Threshold { key, window: context.config.policy_window });
+        } else if command.kind == CommandKind::Input {
+            // A line that is sent sign by sign is read again with each.
+            let line = command.text.trim_start();
+            let begin = line.get(..line.floor_char_boundary(MAX_BEGIN)).unwrap_or(line);
+            let begin = format!("{}\0{begin}", command.id.as_deref().unwrap_or_default());
+            let key = [&key(&begin).to_be_bytes()[..], &pair(context)].concat();
             finding.threshold = Some(Threshold { key, window: context.config.policy_window });
         }
     }

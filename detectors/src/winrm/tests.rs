@@ -479,3 +479,15 @@ fn monitoring_through_wmi_is_silent_and_its_methods_are_not() {
         assert_eq!(told(&one(&mut listed(), &action, ok())), NOTHING);
     }
 }
+
+#[test]
+fn a_line_that_is_sent_sign_by_sign_is_one_alert() {
+    let mut flow = winrm();
+    let mut driver = flow.start(&[]);
+    for sign in format!("powershell -c \"{CRADLE}\"\r\nexit\r\n").chars() {
+        flow.go_on(&mut driver, &[(C, post("", &input(&sign.to_string()))), (S, ok())]);
+    }
+    flow.finish(driver);
+    let admitted = flow.admitted_sids();
+    assert_eq!((admitted.iter().filter(|sid| **sid == 9_404_006).count(), admitted.contains(&9_403_003)), (1, true));
+}

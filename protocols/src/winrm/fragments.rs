@@ -214,7 +214,8 @@ impl Defragmenter {
         }
         let before = partial.cost;
         let anomaly = partial.take(header, blob);
-        self.bytes += partial.cost - before;
+        // What waited for its turn costs less when it comes.
+        self.bytes = self.bytes - before + partial.cost;
         let ended = partial.ended;
         if let Some(anomaly) = anomaly {
             (out.tell)(anomaly);

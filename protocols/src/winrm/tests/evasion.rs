@@ -300,3 +300,18 @@ fn base64_with_odd_ends_and_a_command_behind_another_name_are_read() {
     let recorder = run(&turns(&[pipeline_command(&[many, fragment(99, 0, 3, &pipeline_bytes(EVIL))].concat())]));
     assert!(contents(&recorder).iter().any(|(_, text)| text.contains(EVIL)));
 }
+
+#[test]
+fn fragments_before_their_turn_leave_nothing_behind() {
+    let blob = pipeline_bytes(EVIL);
+    let pieces: Vec<&[u8]> = blob.chunks(9).collect();
+    let last = pieces.len() - 1;
+    let part = |number: usize| {
+        let flags = u8::from(number == 0) | if number == last { 2 } else { 0 };
+        fragment(3, number as u64, flags, pieces[number])
+    };
+    // All but the end is there when the beginning comes.
+    let early: Vec<u8> = (1..last).flat_map(part).chain(part(0)).chain(part(last)).collect();
+    let recorder = run(&turns(&[pipeline_command(&early)]));
+    assert_eq!((texts(&recorder), recorder.anomalies()), (vec![EVIL.to_owned()], vec![]));
+}
