@@ -5,39 +5,15 @@
 # usage: scripts/rpc-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has impacket
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
-python=${PYTHON:-python3}
-for tool in "$python" tcpdump; do command -v "$tool" >/dev/null 2>&1 || skip "$tool is not installed"; done
+. "$top/scripts/recording.sh"
+need_tools "$python" tcpdump
 "$python" -c 'import impacket' 2>/dev/null || skip 'impacket is not installed'
 
-work=$(mktemp -d)
-dump= peer=
-cleanup() {
-    for pid in $dump $peer; do kill "$pid" 2>/dev/null; done
-    rm -rf "$work"
-    true
-}
-trap cleanup EXIT
-cd "$work"
+begin
 # The server has an address of its own, so that its client is another host.
 server=127.0.0.10
 port=$((20000 + $$ * 2 % 12000))
-"$python" "$top/scripts/rpc-peer.py" "$server" "$port" >peer &
-peer=$!
-tcpdump -i lo -s 0 -U -w live.pcap "tcp portrange $port-$((port + 1))" 2>tcpdump &
-dump=$!
-wait_for() {
-    for _ in $(seq 50); do
-        grep -q listening "$1" 2>/dev/null && return 0
-        kill -0 "$2" 2>/dev/null || return 1
-        sleep 0.1
-    done
-}
-wait_for peer "$peer" || { echo 'failed: the peer does not start' >&2; exit 1; }
-wait_for tcpdump "$dump" || { dump=; skip 'no right to capture on loopback'; }
+record "tcp portrange $port-$((port + 1))" "$top/scripts/rpc-peer.py" "$server" "$port"
 
 "$python" - "$server" "$port" "$top/protocols/src/dcerpc/calls/tests/stubs.txt" <<'PYTHON'
 import sys
@@ -121,17 +97,8 @@ except Exception:
     pass
 sealed.disconnect()
 PYTHON
-sleep 1
-kill -INT "$dump"
-wait "$dump" || true
-dump=
-[ -n "${KEEP:-}" ] && cp live.pcap "$KEEP"
-
-backstop=${1:-}
-if [ -z "$backstop" ]; then
-    for built in "$top/target/release/backstop" "$top/target/debug/backstop"; do [ -x "$built" ] && backstop=$built; done
-fi
-[ -n "$backstop" ] || skip 'recorded, but no sensor is built'
+recorded
+sensor "${1:-}"
 "$backstop" replay live.pcap -q -o eve.json --set "backup_servers=$server"
 "$python" - eve.json "$port" <<'PYTHON'
 import json

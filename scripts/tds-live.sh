@@ -5,43 +5,19 @@
 # usage: scripts/tds-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has pytds
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
-python=${PYTHON:-python3}
-for tool in "$python" tcpdump openssl; do command -v "$tool" >/dev/null 2>&1 || skip "$tool is not installed"; done
+. "$top/scripts/recording.sh"
+need_tools "$python" tcpdump openssl
 tsql=$(command -v tsql || true)
 pytds=
 "$python" -c 'import pytds' 2>/dev/null && pytds=1
 [ -n "$tsql$pytds" ] || skip 'neither tsql (freetds-bin) nor pytds (python-tds) is installed'
 
-work=$(mktemp -d)
-dump= peer=
-cleanup() {
-    for pid in $dump $peer; do kill "$pid" 2>/dev/null; done
-    rm -rf "$work"
-    true
-}
-trap cleanup EXIT
-cd "$work"
+begin
 # Two of its own: scripts that run at the same time have numbers next to each other.
 port=$((20000 + $$ * 2 % 20000))
 password='Live-Passw0rd'
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=vbr01 -keyout key -out cert 2>/dev/null
-"$python" "$top/scripts/tds-peer.py" "$port" cert key >peer &
-peer=$!
-tcpdump -i lo -s 0 -U -w live.pcap "tcp port $port" 2>tcpdump &
-dump=$!
-wait_for() {
-    for _ in $(seq 50); do
-        grep -q listening "$1" 2>/dev/null && return 0
-        kill -0 "$2" 2>/dev/null || return 1
-        sleep 0.1
-    done
-}
-wait_for peer "$peer" || { echo 'failed: the peer does not start' >&2; exit 1; }
-wait_for tcpdump "$dump" || { dump=; skip 'no right to capture on loopback'; }
+record "tcp port $port" "$top/scripts/tds-peer.py" "$port" cert key
 
 clear=0 login_only=0 full=0 refused=0 rpc=0
 if [ -n "$tsql" ]; then
@@ -80,17 +56,8 @@ except pytds.Error:
 PYTHON
     clear=1 refused=1 rpc=1
 fi
-sleep 1
-kill -INT "$dump"
-wait "$dump" || true
-dump=
-[ -n "${KEEP:-}" ] && cp live.pcap "$KEEP"
-
-backstop=${1:-}
-if [ -z "$backstop" ]; then
-    for built in "$top/target/release/backstop" "$top/target/debug/backstop"; do [ -x "$built" ] && backstop=$built; done
-fi
-[ -n "$backstop" ] || skip 'recorded, but no sensor is built'
+recorded
+sensor "${1:-}"
 "$backstop" replay live.pcap -q -o eve.json --set sql.max_statement=64KiB
 count() { grep -E '"event_type":"(tds|tls)"' eve.json | grep -c -- "$1" || true; }
 expect() {

@@ -5,42 +5,18 @@
 # usage: scripts/winrm-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has the clients
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
-skip() {
-    echo "skipped: $*"
-    exit 0
-}
-python=${PYTHON:-python3}
-for tool in "$python" tcpdump; do command -v "$tool" >/dev/null 2>&1 || skip "$tool is not installed"; done
+. "$top/scripts/recording.sh"
+need_tools "$python" tcpdump
 pywinrm= pypsrp=
 "$python" -c 'import winrm' 2>/dev/null && pywinrm=1
 "$python" -c 'import pypsrp' 2>/dev/null && pypsrp=1
 [ -n "$pywinrm$pypsrp" ] || skip 'neither pywinrm nor pypsrp is installed'
 
-work=$(mktemp -d)
-dump= peer=
-cleanup() {
-    for pid in $dump $peer; do kill "$pid" 2>/dev/null; done
-    rm -rf "$work"
-    true
-}
-trap cleanup EXIT
-cd "$work"
+begin
 # Scripts that run at the same time have numbers next to each other; those of TDS take the ports below.
 port=$((40000 + $$ * 2 % 20000))
 password='Live-Passw0rd'
-"$python" "$top/scripts/winrm-peer.py" "$port" >peer &
-peer=$!
-tcpdump -i lo -s 0 -U -w live.pcap "tcp port $port" 2>tcpdump &
-dump=$!
-wait_for() {
-    for _ in $(seq 50); do
-        grep -q listening "$1" 2>/dev/null && return 0
-        kill -0 "$2" 2>/dev/null || return 1
-        sleep 0.1
-    done
-}
-wait_for peer "$peer" || { echo 'failed: the peer does not start' >&2; exit 1; }
-wait_for tcpdump "$dump" || { dump=; skip 'no right to capture on loopback'; }
+record "tcp port $port" "$top/scripts/winrm-peer.py" "$port"
 
 if [ -n "$pywinrm" ]; then
     "$python" - "$port" "$password" <<'PYTHON'
@@ -96,17 +72,8 @@ with connect(auth="basic", encryption="never") as connection, WinRS(connection) 
 run(connect("CORP\\ann", auth="ntlm", encryption="always"), lambda shell: shell.add_script("'never-in-the-clear'"))
 PYTHON
 fi
-sleep 1
-kill -INT "$dump"
-wait "$dump" || true
-dump=
-[ -n "${KEEP:-}" ] && cp live.pcap "$KEEP"
-
-backstop=${1:-}
-if [ -z "$backstop" ]; then
-    for built in "$top/target/release/backstop" "$top/target/debug/backstop"; do [ -x "$built" ] && backstop=$built; done
-fi
-[ -n "$backstop" ] || skip 'recorded, but no sensor is built'
+recorded
+sensor "${1:-}"
 # The sensor's own address runs what it likes: another one stands for the server.
 "$python" - live.pcap moved.pcap "$port" <<'PYTHON'
 import struct
