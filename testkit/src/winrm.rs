@@ -9,6 +9,11 @@ pub const CMD: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/c
 /// That of PowerShell.
 pub const POWERSHELL: &str = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell";
 
+/// The resource URI of a class of WMI in its usual namespace ([MS-WSMV] 2.2.6).
+pub fn wmi_class(class: &str) -> String {
+    ["http://schemas.microsoft.com/wbem/wsman/1/wmi", "root", "cimv2", class].join("/")
+}
+
 /// A request with these fields behind its type.
 pub fn post(fields: &str, body: &str) -> Vec<u8> {
     post_as("application/soap+xml;charset=UTF-8", fields, body.as_bytes())

@@ -3,7 +3,7 @@
 use backstop_protocols::testing::Script;
 use backstop_testkit::winrm::{
     CMD, POWERSHELL, SHELL, argument, command, command_response, create_pipeline, envelope, fragment, message, pipeline_command,
-    pipeline_part, post, post_as, response, selector, send,
+    pipeline_part, post, post_as, response, selector, send, wmi_class,
 };
 use backstop_types::{Direction, Value};
 use data_encoding::BASE64;
@@ -59,7 +59,7 @@ fn input(text: &str) -> String {
 }
 
 fn process(line: &str) -> String {
-    let uri = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Process";
+    let uri = &wmi_class("Win32_Process");
     let body = format!("<p:Create_INPUT xmlns:p=\"u\"><p:CommandLine>{}</p:CommandLine></p:Create_INPUT>", xml(line));
     envelope(&format!("{uri}/Create"), uri, "", &body)
 }
@@ -160,7 +160,7 @@ fn what_runs_and_its_look_alikes_from_any_host() {
 
 #[test]
 fn what_monitoring_and_management_do_is_silent() {
-    let wmi = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Service";
+    let wmi = &wmi_class("Win32_Service");
     let enumerate =
         envelope("http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate", wmi, "", "<n:Enumerate xmlns:n=\"n\"/>");
     let get = envelope("http://schemas.xmlsoap.org/ws/2004/09/transfer/Get", wmi, "", "");
@@ -450,25 +450,29 @@ fn what_is_divided_disguised_or_compressed_is_looked_at() {
 
 #[test]
 fn monitoring_through_wmi_is_silent_and_its_methods_are_not() {
-    let uri = |class: &str| format!("http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/{class}");
     let xfer = "http://schemas.xmlsoap.org/ws/2004/09";
     let quiet = [
-        envelope(&format!("{xfer}/transfer/Get"), &uri("Win32_OperatingSystem"), "", ""),
+        envelope(&format!("{xfer}/transfer/Get"), &wmi_class("Win32_OperatingSystem"), "", ""),
         envelope(
             &format!("{xfer}/enumeration/Enumerate"),
-            &uri("*"),
+            &wmi_class("*"),
             "",
             "<n:Enumerate xmlns:n=\"n\"><w:Filter Dialect=\"http://schemas.microsoft.com/wbem/wsman/1/WQL\">select CommandLine from \
              Win32_Process where Name='powershell.exe'</w:Filter></n:Enumerate>",
         ),
         envelope(
             &format!("{xfer}/enumeration/Pull"),
-            &uri("*"),
+            &wmi_class("*"),
             "",
             "<n:Pull xmlns:n=\"n\"><n:EnumerationContext>x</n:EnumerationContext></n:Pull>",
         ),
-        envelope(&format!("{xfer}/enumeration/Release"), &uri("*"), "", "<n:Release xmlns:n=\"n\"/>"),
-        envelope(&format!("{}/GetOwner", uri("Win32_Process")), &uri("Win32_Process"), "", "<p:GetOwner_INPUT xmlns:p=\"u\"/>"),
+        envelope(&format!("{xfer}/enumeration/Release"), &wmi_class("*"), "", "<n:Release xmlns:n=\"n\"/>"),
+        envelope(
+            &format!("{}/GetOwner", wmi_class("Win32_Process")),
+            &wmi_class("Win32_Process"),
+            "",
+            "<p:GetOwner_INPUT xmlns:p=\"u\"/>",
+        ),
     ];
     for request in quiet {
         assert_eq!(told(&one(&mut winrm(), &request, response("200", ""))), NOTHING, "{request}");

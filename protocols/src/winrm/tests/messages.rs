@@ -100,7 +100,7 @@ fn input_of_a_command_is_a_command_too() {
 
 #[test]
 fn a_process_that_a_method_starts_is_a_command() {
-    let uri = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Process";
+    let uri = &wmi_class("Win32_Process");
     let call = |method: &str, body: &str| envelope(&format!("{uri}/{method}"), uri, "", body);
     let create = call("Create", "<p:Create_INPUT xmlns:p=\"u\"><p:CommandLine>calc.exe</p:CommandLine></p:Create_INPUT>");
     let created = call("CreateResponse", "<p:Create_OUTPUT xmlns:p=\"u\"><p:ReturnValue>0</p:ReturnValue></p:Create_OUTPUT>");

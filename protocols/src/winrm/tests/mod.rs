@@ -9,7 +9,7 @@ mod ways;
 
 use backstop_testkit::winrm::{
     CMD, POWERSHELL, SHELL, argument, command, command_response, create_pipeline, envelope, fragment, message, pipeline_command,
-    pipeline_part, post, post_as, response, selector, send,
+    pipeline_part, post, post_as, response, selector, send, wmi_class,
 };
 use backstop_types::{Direction, Fields, Value};
 use data_encoding::BASE64;

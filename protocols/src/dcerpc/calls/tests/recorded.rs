@@ -28,7 +28,7 @@ fn requests_of_another_implementation_are_read_whole() {
             ("srvsvc", 12) => &["anna", "Uint(10)"],
             ("epmapper", 3) => &["ITaskSchedulerService", "ncacn_ip_tcp"],
             ("IRemoteSCMActivator" | "IRemoteActivation", _) => &["WbemLevel1Login", "IWbemLevel1Login"],
-            ("IWbemLevel1Login", 6) => &["//./root/cimv2"],
+            ("IWbemLevel1Login", 6) => &["cimv2"],
             ("IWbemServices", 6) => &["Win32_Process"],
             ("IWbemServices", 20) => &["(\"wmi_query\", \"SELECT * FROM Win32_Process\")", "WQL"],
             ("IWbemServices", 24) => {
