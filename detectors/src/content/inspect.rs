@@ -50,6 +50,16 @@ impl Inspection {
         }
     }
 
+    /// Adds what another text of the same carrier gave.
+    pub fn join(&mut self, mut other: Self) {
+        for finding in std::mem::take(&mut other.findings) {
+            self.add(finding);
+        }
+        self.unfolded.append(&mut other.unfolded);
+        self.covered.append(&mut other.covered);
+        self.cut |= other.cut;
+    }
+
     /// Hands on all but the findings.
     pub fn offer(&mut self, direction: Direction, out: &mut crate::Findings) {
         out.unfolded.append(&mut self.unfolded);

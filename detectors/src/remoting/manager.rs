@@ -75,7 +75,7 @@ pub fn tokens(body: &[u8]) -> Vec<Token> {
     let mut found = Vec::new();
     let trimmed = body.trim_start();
     if trimmed.starts_with('<') {
-        if let Ok(tree) = xml::parse(trimmed, &limits()) {
+        if let Ok(tree) = xml::parse_wanted(trimmed, &limits(trimmed), WANTED) {
             each(&tree.root, MAX_DEPTH, &mut |element| {
                 if element.name.eq_ignore_ascii_case(TOKEN) && found.len() < MAX_TOKENS {
                     let mut token = Token::default();
@@ -97,8 +97,22 @@ pub fn tokens(body: &[u8]) -> Vec<Token> {
     found
 }
 
-fn limits() -> Limits {
-    Limits::default()
+/// The root, the token in it, and all that the token holds.
+const WANTED: xml::Wanted = xml::Wanted {
+    element: |around, name| {
+        let is_token = |name: &str| name.eq_ignore_ascii_case(TOKEN);
+        around.is_empty() || is_token(name) || around.iter().any(|element| is_token(&element.name))
+    },
+    attribute: |_| true,
+};
+
+/// In proportion to the text: padding, in front of the token or inside it, takes no room from what is looked for.
+fn limits(text: &str) -> Limits {
+    /// Bytes that a node takes at least: an element takes four, a text behind it one.
+    const BYTES_PER_NODE: usize = 2;
+    let usual = Limits::default();
+    let max_nodes = usual.max_nodes.max(text.len() / BYTES_PER_NODE);
+    Limits { max_message: text.len(), max_text: text.len(), max_nodes, ..usual }
 }
 
 fn each(element: &Element, depth: usize, see: &mut dyn FnMut(&Element)) {
@@ -116,7 +130,7 @@ fn read_text(value: &str, token: &mut Token) {
     for xml in [decoded.as_deref(), Some(value)].into_iter().flatten() {
         let xml = xml.trim_start_matches('\u{feff}').trim_start();
         if xml.starts_with('<')
-            && let Ok(tree) = xml::parse(xml, &limits())
+            && let Ok(tree) = xml::parse(xml, &limits(xml))
         {
             read_tree(&tree.root, token);
         }

@@ -321,13 +321,7 @@ fn looked_at(context: &Context<'_>, seen: &Seen<'_>, asked: &calls::Call) -> Ins
     for Executed { what, text } in asked.texts() {
         let kind = if what == "task_xml" { Kind::Script } else { Kind::Command };
         let carrier = Carrier { name: "dcerpc", kind, direction: Direction::ToServer, tx_id: seen.rpc.tx_id() };
-        let mut one = inspect(text.as_bytes(), &carrier, context);
-        for finding in std::mem::take(&mut one.findings) {
-            all.add(finding);
-        }
-        all.unfolded.append(&mut one.unfolded);
-        all.covered.append(&mut one.covered);
-        all.cut |= one.cut;
+        all.join(inspect(text.as_bytes(), &carrier, context));
     }
     all
 }

@@ -272,13 +272,7 @@ fn looked_at(context: &Context<'_>, of: &Transaction<'_>, command: &Command) -> 
     let texts = kinds.iter().map(|kind| (command.text.as_bytes(), *kind));
     let unread = command.unread.iter().map(|unread| (unread.as_bytes(), Kind::Script));
     for (bytes, kind) in texts.chain(unread) {
-        let mut one = look(bytes, kind);
-        for finding in std::mem::take(&mut one.findings) {
-            all.add(finding);
-        }
-        all.unfolded.append(&mut one.unfolded);
-        all.covered.append(&mut one.covered);
-        all.cut |= one.cut;
+        all.join(look(bytes, kind));
     }
     all
 }

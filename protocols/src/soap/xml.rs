@@ -183,6 +183,9 @@ impl Builder<'_> {
     }
 
     fn text(&mut self, text: &str) {
+        if self.passed > 0 {
+            return;
+        }
         // Pieces that references and sections part are one node.
         let goes_on = self.open.last().is_some_and(|open| matches!(open.children.last(), Some(Node::Text(_))));
         self.nodes += usize::from(!goes_on);
@@ -277,6 +280,16 @@ mod tests {
         assert_eq!((zeros.root.attribute("x"), zeros.root.text().as_str()), (Some("CA"), "B"));
         assert_eq!(tree.root.child("c").unwrap().text(), "t&u<v>");
         assert!(tree.root.child("d").is_some() && !tree.truncated);
+    }
+
+    #[test]
+    fn what_is_not_wanted_takes_no_room_and_leaves_nothing() {
+        let wanted = Wanted { element: |around, name| around.is_empty() || name == "b", attribute: |_| true };
+        let limits = Limits { max_nodes: 10, max_message: 16, ..Limits::default() };
+        let text = format!("<a>{}<b>t</b></a>", "<x y='z'>junk<b>no</b></x>".repeat(1_000));
+        let tree = parse_wanted(&text, &limits, wanted).unwrap();
+        assert_eq!((tree.root.text().as_str(), tree.root.elements().count(), tree.truncated), ("", 1, false));
+        assert_eq!(tree.root.child("b").unwrap().text(), "t");
     }
 
     #[test]

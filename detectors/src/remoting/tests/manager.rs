@@ -145,3 +145,21 @@ fn a_refusal_is_an_attempt_and_the_evidence_names_issuer_and_subject() {
     let shown = String::from_utf8_lossy(&found[0].excerpt).into_owned();
     assert!(shown.contains("issuer=https://sts.example.net/x") && !shown.contains("PHNhbWw"), "{shown}");
 }
+
+#[test]
+fn padding_takes_no_room_from_the_token_and_what_is_not_held_is_counted() {
+    let found = |body: &[u8]| sids(&played(&|| to_port(9_419), &post(LOGIN, XML, body, "201")));
+    let token = |inside: &str| {
+        BASE64.encode(assertion("https://h/").replacen("<saml2:Issuer", &format!("{inside}<saml2:Issuer"), 1).as_bytes())
+    };
+    for padding in ["<x/>".repeat(20_000), format!("<x>{}</x>", "y".repeat(100_000)), "<!-- a -->".repeat(10_000)] {
+        let spec = format!("<LoginSpec>{padding}<VMwareSSOToken>{}</VMwareSSOToken></LoginSpec>", token(""));
+        assert_eq!(found(spec.as_bytes()), [SID], "in front of it");
+    }
+    let spec = format!("<LoginSpec><VMwareSSOToken>{}</VMwareSSOToken></LoginSpec>", token(&"<x/>".repeat(20_000)));
+    assert_eq!(found(spec.as_bytes()), [SID], "inside it");
+    let far = format!("<LoginSpec><x>{}</x><VMwareSSOToken>{}</VMwareSSOToken></LoginSpec>", "y".repeat(1 << 20), token(""));
+    let mut flow = to_port(9_419);
+    flow.replay_script(&post(LOGIN, XML, far.as_bytes(), "201"), 1_460);
+    assert_eq!((flow.alerts(SID).len(), flow.out.content_cut), (0, 1));
+}
