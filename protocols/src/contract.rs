@@ -68,8 +68,8 @@ impl Default for Limits {
 /// What the parsers of a flow are given.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// Caps.
-    pub limits: Limits,
+    /// Caps, shared by the flows of a worker.
+    pub limits: Arc<Limits>,
     /// Keys for what is encrypted. Without a ring nothing is kept for later, and bulk data costs nothing.
     pub keys: Option<Arc<KeyRing>>,
     /// The addresses of both ends, where they are known: a key may be meant for one of them.

@@ -46,13 +46,13 @@ impl Driver {
     /// A flow of which nothing is known, and keys for what may be encrypted in it.
     #[must_use]
     pub fn with_keys(limits: Limits, keys: Option<Arc<KeyRing>>) -> Self {
-        Self::with_surroundings(None, Surroundings { limits, keys, ..Surroundings::default() })
+        Self::with_surroundings(None, Surroundings { limits: Arc::new(limits), keys, ..Surroundings::default() })
     }
 
     /// A flow whose outermost protocol is known (tests, fuzzing, nested streams).
     #[must_use]
     pub fn with_protocol(app_proto: AppProto, limits: Limits) -> Self {
-        Self::with_surroundings(Some(app_proto), Surroundings { limits, ..Surroundings::default() })
+        Self::with_surroundings(Some(app_proto), Surroundings { limits: Arc::new(limits), ..Surroundings::default() })
     }
 
     /// A flow whose outermost protocol may be known, and all that its parsers are given.

@@ -9,7 +9,7 @@ use backstop_types::{Direction, Endpoint, IpProto, PacketTime};
 use serde::Serialize;
 
 use super::EveSettings;
-use super::community_id::community_id;
+use super::community_id::CommunityId;
 use super::time::Timestamp;
 
 /// The common fields.
@@ -36,7 +36,7 @@ pub struct Common<'a> {
     pkt_src: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<&'a str>,
-    community_id: String,
+    community_id: CommunityId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pcap_filename: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ impl<'a> Common<'a> {
             ip_v: if flow.key.is_ipv4() { 4 } else { 6 },
             pkt_src: None,
             host: settings.host.as_deref(),
-            community_id: community_id(&flow.key),
+            community_id: CommunityId::of(&flow.key),
             pcap_filename: file_name(settings, flow.file),
             tx_id: None,
             app_proto: None,

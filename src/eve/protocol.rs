@@ -47,16 +47,28 @@ impl<'a> Metadata<'a> {
     }
 }
 
-/// Writes the record of a transaction, where its type is written; whether SQL in it was cut.
-pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) -> bool {
+/// What was written of a transaction.
+#[derive(Default)]
+pub struct Written {
+    /// Its object, where there is a record: other records say the same.
+    pub object: Option<Fields>,
+    /// SQL in it was cut.
+    pub cut: bool,
+}
+
+/// Writes the record of a transaction, where its type is written.
+pub fn write(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, transaction: &Transaction<'_>) -> Written {
     let of = transaction.app_proto();
-    let mut cut = false;
-    if settings.types.protocol(of) {
-        let mut fields = transaction.fields();
-        cut = super::sql::bound(&mut fields, of, &settings.sql);
-        object(out, settings, about, (of, transaction.tx_id()), fields, Metadata::of(transaction));
+    if !settings.types.protocol(of) {
+        return Written::default();
     }
-    cut
+    let mut fields = transaction.fields();
+    let cut = super::sql::bound(&mut fields, of, &settings.sql);
+    if about.opened.is_some() && is_own(of.name()) {
+        fields.set("decrypted", true);
+    }
+    object(out, settings, about, (of, transaction.tx_id()), &fields, Metadata::of(transaction));
+    Written { object: Some(fields), cut }
 }
 
 /// Writes what brings an earlier alert of the same flow up to date: a record of the protocol that its evidence is of, with an
@@ -71,7 +83,10 @@ pub fn update(out: &mut Vec<u8>, settings: &EveSettings, about: About<'_>, findi
     let Some((of, fields)) = evidence.filter(|(of, _)| settings.types.protocol(*of)) else { return };
     let mut fields = fields.clone();
     fields.set("update", Fields::new().with("signature_id", meta.sid).with("outcome", finding.outcome.as_str()));
-    object(out, settings, about, (of, finding.tx_id), fields, None);
+    if about.opened.is_some() && is_own(of.name()) {
+        fields.set("decrypted", true);
+    }
+    object(out, settings, about, (of, finding.tx_id), &fields, None);
 }
 
 /// Which flow and packet a record is about.
@@ -92,18 +107,15 @@ fn object(
     settings: &EveSettings,
     about: About<'_>,
     (of, tx_id): (AppProto, Option<u64>),
-    mut fields: Fields,
+    fields: &Fields,
     metadata: Option<Metadata<'_>>,
 ) {
     let About { flow, cause, app_proto, opened } = about;
     let name = of.name();
-    if opened.is_some() && is_own(name) {
-        fields.set("decrypted", true);
-    }
     let common = Common::of_flow(settings, name, cause.time, flow)
         .caused_by(settings, cause)
         .transaction(tx_id)
         .protocol(app_proto.or(Some(of)));
     let around = Opened::tls(opened).map(|tls| ("tls", Json(tls)));
-    write_line(out, &Record { common, object: around.into_iter().chain([(name, Json(&fields))]).collect(), metadata });
+    write_line(out, &Record { common, object: around.into_iter().chain([(name, Json(fields))]).collect(), metadata });
 }

@@ -83,6 +83,7 @@ impl Sink for FlowSink<'_, '_> {
             detector.on_transaction(&context, transaction, &mut self.handler.findings);
         }
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        let mut written = eve::protocol::Written::default();
         if transaction.is_record() {
             self.state.transactions += 1;
             match transaction.app_proto() {
@@ -100,9 +101,10 @@ impl Sink for FlowSink<'_, '_> {
             }
             let opened = self.state.opened_facts(self.state.was_inside);
             let about = About { flow: self.flow, cause: self.cause, app_proto: self.state.app_proto, opened: opened.as_ref() };
-            let mut cut = false;
-            self.handler.line(about.flow, about.cause, |out| cut = eve::protocol::write(out, &settings.eve, about, transaction));
-            self.handler.counters.statements_cut += u64::from(cut);
+            let written = &mut written;
+            self.handler
+                .line(about.flow, about.cause, |out| *written = eve::protocol::write(out, &settings.eve, about, transaction));
+            self.handler.counters.statements_cut += u64::from(written.cut);
         }
         if let Some(part) = transaction.file_part().filter(|_| settings.files.enabled) {
             self.file_kept = self.handler.file_part(self.flow, self.state, self.cause, transaction.app_proto(), &part);
@@ -117,7 +119,8 @@ impl Sink for FlowSink<'_, '_> {
         if let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction
             && exchange.stage != http::Stage::Requested
         {
-            self.handler.exchange_over(self.flow, self.state, self.cause, transaction.tx_id(), || transaction.fields());
+            let object = || written.object.unwrap_or_else(|| transaction.fields());
+            self.handler.exchange_over(self.flow, self.state, self.cause, transaction.tx_id(), object);
         }
         let host = match transaction {
             Transaction::Tls(session) if !is_mark => session.facts.sni(),

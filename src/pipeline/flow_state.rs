@@ -18,9 +18,50 @@ const MAX_REPORTED: usize = 64;
 /// Places of lost sync that are remembered for each direction.
 const MAX_UNDECODED: usize = 16;
 
-/// Kept in the flow table: a pointer until the flow carries data.
+/// Kept in the flow table: small, since a flow that carries nothing has it too, and one that was closed keeps its place for a while.
 #[derive(Default)]
-pub struct App(pub Option<Box<FlowState>>);
+pub enum App {
+    /// No data yet.
+    #[default]
+    Idle,
+    /// Parsers, scans, detectors.
+    Live(Box<FlowState>),
+    /// Both directions have ended, and nothing waits: what its last record will say.
+    Over(Over),
+}
+
+impl App {
+    /// Its state, while there is one.
+    pub fn live(&mut self) -> Option<&mut FlowState> {
+        match self {
+            Self::Live(state) => Some(state),
+            Self::Idle | Self::Over(_) => None,
+        }
+    }
+
+    /// The same, to look at.
+    pub fn as_live(&self) -> Option<&FlowState> {
+        match self {
+            Self::Live(state) => Some(state),
+            Self::Idle | Self::Over(_) => None,
+        }
+    }
+}
+
+/// What is left of a flow that is over.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Over {
+    /// Protocol.
+    pub app_proto: Option<AppProto>,
+    /// Detection gave up.
+    pub unknown: bool,
+    /// An alert was raised.
+    pub alerted: bool,
+    /// The other side is a host that may be called regularly.
+    pub trusted: bool,
+    /// Records written for transactions.
+    pub transactions: u32,
+}
 
 /// Which bytes are meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +174,8 @@ pub struct FlowState {
     pub gap_told: PerDirection<bool>,
     /// The packet that last brought data.
     pub last_data: backstop_capture::handler::Cause,
+    /// Directions of which no more bytes will come.
+    pub ended: PerDirection<bool>,
 }
 
 impl FlowState {
@@ -160,6 +203,32 @@ impl FlowState {
             conflict_told: PerDirection::default(),
             gap_told: PerDirection::default(),
             last_data: backstop_capture::handler::Cause::default(),
+            ended: PerDirection::default(),
+        }
+    }
+
+    /// No bytes will come, and time changes nothing either: all that is left is to say what the flow was.
+    pub fn is_done(&self) -> bool {
+        self.ended.to_server && self.ended.to_client && !self.wants_tick()
+    }
+
+    /// Something waits that time will decide.
+    pub fn wants_tick(&self) -> bool {
+        self.has_pending_scans()
+            || self.driver.as_ref().is_some_and(|driver| driver.is_waiting())
+            || self.detectors.wants_tick()
+            || self.waiting.as_ref().is_some_and(|waiting| waiting.has_findings())
+            || self.listed.wants_tick()
+    }
+
+    /// What is left of it.
+    pub fn over(&self) -> Over {
+        Over {
+            app_proto: self.app_proto,
+            unknown: self.driver.is_none(),
+            alerted: self.alerted,
+            trusted: self.trusted,
+            transactions: u32::try_from(self.transactions).unwrap_or(u32::MAX),
         }
     }
 

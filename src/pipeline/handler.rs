@@ -4,15 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, EndReason, FlowView, Interest, StreamEnd, StreamHandler};
-use backstop_detectors::{Context, Findings, Scanned, Unfolded};
+use backstop_detectors::{Context, Finding, Findings, Scanned, Unfolded};
 use backstop_protocols::tls::KeyRing;
-use backstop_protocols::{AppProto, Content, Driver, Sink, Surroundings};
+use backstop_protocols::{AppProto, Content, Driver, Limits, Sink, Surroundings};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
 use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value};
 
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
-use super::flow_state::{App, FlowState, Which};
+use super::flow_state::{App, FlowState, Over, Which};
 use super::listed::Listed;
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
@@ -85,6 +85,8 @@ backstop_capture::counters! {
 /// One a worker, shared by its shards.
 pub struct Handler<'r> {
     pub(super) settings: Arc<Settings>,
+    /// Caps of parsers, shared by the flows of this worker.
+    limits: Arc<Limits>,
     /// This worker's handle on the keys.
     keys: Option<Arc<KeyRing>>,
     scanner: Scanner<'r>,
@@ -112,6 +114,7 @@ impl<'r> Handler<'r> {
     pub fn new(settings: &Arc<Settings>, rules: &'r RuleSet) -> Self {
         Self {
             settings: Arc::clone(settings),
+            limits: Arc::new(settings.limits),
             keys: settings.keys.as_ref().map(|ring| Arc::new(ring.for_worker(CHANNEL_DEPTH as u64))),
             scanner: Scanner::new(rules),
             epoch: Epoch::default(),
@@ -160,7 +163,12 @@ impl<'r> Handler<'r> {
         Self::context_of(settings, flow, state.app_proto, cause)
     }
 
-    fn context_of<'a>(settings: &'a Settings, flow: &FlowView, app_proto: Option<AppProto>, cause: &Cause) -> Context<'a> {
+    pub(super) fn context_of<'a>(
+        settings: &'a Settings,
+        flow: &FlowView,
+        app_proto: Option<AppProto>,
+        cause: &Cause,
+    ) -> Context<'a> {
         Context {
             config: &settings.detect,
             client: flow.client,
@@ -207,6 +215,15 @@ impl<'r> Handler<'r> {
                 self.assembly(flow, state, cause, &one);
             }
         }
+    }
+
+    /// Hands on a finding about a flow of which no state is kept; whether it alerted.
+    pub(super) fn take_bare(&mut self, flow: &FlowView, app_proto: Option<AppProto>, finding: Finding, cause: &Cause) -> bool {
+        let mut bare = FlowState::new(None, self.new_scans());
+        bare.app_proto = app_proto;
+        self.findings.findings.push(finding);
+        self.take_findings(flow, &mut bare, cause, cause);
+        bare.alerted
     }
 
     /// Content rules over decoded bytes; what they find is told like any finding.
@@ -354,10 +371,11 @@ impl<'r> Handler<'r> {
         self.line(flow, cause, |out| eve::anomaly::stream(out, &settings.eve, flow, cause, &told));
     }
 
-    fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> &'a mut FlowState {
-        app.0.get_or_insert_with(|| {
+    /// The state of a flow, made where it has none yet; none of one that is over.
+    fn state<'a>(&self, flow: &FlowView, app: &'a mut App) -> Option<&'a mut FlowState> {
+        if matches!(app, App::Idle) {
             let around = || Surroundings {
-                limits: self.settings.limits,
+                limits: Arc::clone(&self.limits),
                 keys: self.keys.clone(),
                 ends: Some([flow.client.addr, flow.server.addr]),
                 inside_tls: false,
@@ -367,8 +385,43 @@ impl<'r> Handler<'r> {
                 IpProto::UDP => Some(Box::new(Driver::of_datagrams(around()))),
                 _ => None,
             };
-            Box::new(FlowState::new(driver, self.new_scans()))
-        })
+            *app = App::Live(Box::new(FlowState::new(driver, self.new_scans())));
+        }
+        app.live()
+    }
+
+    /// Nothing more will come of a flow: what its parsers, scans and detectors still hold is told.
+    fn conclude(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) -> Over {
+        self.listed_end(flow, state, cause);
+        if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
+            // A last look, and then no keys will come.
+            self.parse(flow, state, cause, |driver, sink| {
+                driver.poll(sink);
+                driver.stop_waiting(sink);
+            });
+        }
+        for direction in Direction::BOTH {
+            self.flush(flow, state, direction, Flush::End, cause);
+        }
+        let settings = Arc::clone(&self.settings);
+        let about = state.last_data;
+        self.close_files(flow, state, cause);
+        let mut detectors = std::mem::take(&mut state.detectors);
+        for detector in detectors.all() {
+            let context = Self::context(&settings, flow, state, cause);
+            detector.on_flow_end(&context, &mut self.findings);
+        }
+        self.take_findings(flow, state, cause, &about);
+        state.over()
+    }
+
+    /// Lets go of what a flow needs no longer, which may keep its place in the table for long.
+    fn conclude_if_done(&mut self, flow: &FlowView, app: &mut App, cause: &Cause) {
+        if app.as_live().is_some_and(FlowState::is_done)
+            && let App::Live(mut state) = std::mem::take(app)
+        {
+            *app = App::Over(self.conclude(flow, &mut state, cause));
+        }
     }
 
     pub(super) fn new_scans(&self) -> PerDirection<StreamScan> {
@@ -404,7 +457,7 @@ impl StreamHandler for Handler<'_> {
         bytes: &[u8],
         cause: &Cause,
     ) -> Interest {
-        let state = self.state(flow, app);
+        let Some(state) = self.state(flow, app) else { return Interest::Bypass };
         state.last_data = *cause;
         if state.listed != Listed::Done {
             self.listed_data(flow, state, direction, cause);
@@ -427,7 +480,7 @@ impl StreamHandler for Handler<'_> {
     }
 
     fn gap(&mut self, flow: &FlowView, app: &mut App, direction: Direction, offset: u64, len: u64, cause: &Cause) -> Interest {
-        let state = self.state(flow, app);
+        let Some(state) = self.state(flow, app) else { return Interest::Bypass };
         let unconsumed = state.driver.as_ref().map_or(0, |driver| driver.unconsumed(direction));
         state.wire.look_at(direction, offset, offset + len, unconsumed);
         self.flush_one(flow, state, (Which::Wire, direction), Flush::End, cause);
@@ -441,20 +494,22 @@ impl StreamHandler for Handler<'_> {
 
     /// The copy that the receiver does not take is no stream content: it is told that there was one, once a direction.
     fn conflict(&mut self, flow: &FlowView, app: &mut App, direction: Direction, _: u64, _: &[u8], _: &[u8], cause: &Cause) {
-        let state = self.state(flow, app);
+        let Some(state) = self.state(flow, app) else { return };
         if !std::mem::replace(state.conflict_told.get_mut(direction), true) {
             self.stream_anomaly(flow, state, direction, "stream.overlap_different_data", cause);
         }
     }
 
     fn end_of_stream(&mut self, flow: &FlowView, app: &mut App, direction: Direction, _: StreamEnd, cause: &Cause) {
-        let Some(state) = app.0.as_deref_mut() else { return };
+        let Some(state) = app.live() else { return };
         self.parse(flow, state, cause, |driver, sink| driver.close(direction, sink));
         self.flush(flow, state, direction, Flush::End, cause);
+        *state.ended.get_mut(direction) = true;
+        self.conclude_if_done(flow, app, cause);
     }
 
     fn tick(&mut self, flow: &FlowView, app: &mut App, cause: &Cause) -> bool {
-        let Some(state) = app.0.as_deref_mut() else { return false };
+        let Some(state) = app.live() else { return false };
         if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
             self.parse(flow, state, cause, |driver, sink| driver.poll(sink));
         }
@@ -474,71 +529,43 @@ impl StreamHandler for Handler<'_> {
         }
         state.detectors = detectors;
         self.take_findings(flow, state, cause, &about);
-        again
+        self.conclude_if_done(flow, app, cause);
+        again && app.as_live().is_some()
     }
 
     fn wants_tick(&self, app: &App) -> bool {
-        app.0.as_deref().is_some_and(|state| {
-            state.has_pending_scans()
-                || state.driver.as_ref().is_some_and(|driver| driver.is_waiting())
-                || state.detectors.wants_tick()
-                || state.waiting.as_ref().is_some_and(|waiting| waiting.has_findings())
-                || state.listed.wants_tick()
-        })
+        app.as_live().is_some_and(FlowState::wants_tick)
     }
 
     fn flow_end(&mut self, flow: &FlowView, app: App, reason: EndReason, cause: &Cause) {
-        let mut app = app;
-        let mut summary = eve::flow::Summary::default();
-        if flow.proto == IpProto::TCP && !app.0.as_ref().is_some_and(|state| state.trusted) {
+        let over = match app {
+            App::Live(mut state) => self.conclude(flow, &mut state, cause),
+            App::Over(over) => over,
+            App::Idle => Over { alerted: self.listed_unopened(flow, cause), ..Over::default() },
+        };
+        let mut alerted = over.alerted;
+        if flow.proto == IpProto::TCP && !over.trusted {
             let settings = Arc::clone(&self.settings);
-            let context = Self::context_of(&settings, flow, app.0.as_ref().and_then(|state| state.app_proto), cause);
+            let context = Self::context_of(&settings, flow, over.app_proto, cause);
             let (sent, received) = (flow.to_server.bytes, flow.to_client.bytes);
             if let Some(finding) = backstop_detectors::beacon::session(&context, flow.start, sent, received) {
-                self.findings.findings.push(finding);
-                let mut none = FlowState::new(None, self.new_scans());
-                self.take_findings(flow, app.0.as_deref_mut().unwrap_or(&mut none), cause, cause);
+                alerted |= self.take_bare(flow, over.app_proto, finding, cause);
             }
-        }
-        match app.0.as_deref_mut() {
-            Some(state) => self.listed_end(flow, state, cause),
-            None => self.listed_end(flow, &mut FlowState::new(None, self.new_scans()), cause),
-        }
-        if let Some(state) = app.0.as_deref_mut() {
-            if state.driver.as_ref().is_some_and(|driver| driver.is_waiting()) {
-                // A last look, and then no keys will come.
-                self.parse(flow, state, cause, |driver, sink| {
-                    driver.poll(sink);
-                    driver.stop_waiting(sink);
-                });
-            }
-            for direction in Direction::BOTH {
-                self.flush(flow, state, direction, Flush::End, cause);
-            }
-            let settings = Arc::clone(&self.settings);
-            let about = state.last_data;
-            self.close_files(flow, state, cause);
-            let mut detectors = std::mem::take(&mut state.detectors);
-            for detector in detectors.all() {
-                let context = Self::context(&settings, flow, state, cause);
-                detector.on_flow_end(&context, &mut self.findings);
-            }
-            self.take_findings(flow, state, cause, &about);
-            summary = eve::flow::Summary {
-                app_proto: state.app_proto,
-                unknown: state.driver.is_none(),
-                alerted: state.alerted,
-                transactions: state.transactions,
-            };
         }
         if self.settings.eve.types.flow {
             let settings = Arc::clone(&self.settings);
+            let summary = eve::flow::Summary {
+                app_proto: over.app_proto,
+                unknown: over.unknown,
+                alerted,
+                transactions: u64::from(over.transactions),
+            };
             self.line(flow, cause, |out| eve::flow::write(out, &settings.eve, flow, &summary, reason, cause));
         }
     }
 
     fn is_precious(&self, app: &App) -> bool {
-        app.0.as_deref().is_some_and(|state| {
+        app.as_live().is_some_and(|state| {
             state.alerted || matches!(state.app_proto, Some(AppProto::Nmf | AppProto::Nrtp | AppProto::Tds | AppProto::Pgsql))
         })
     }

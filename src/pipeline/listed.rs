@@ -66,7 +66,7 @@ impl Handler<'_> {
     /// The flow is over.
     pub(super) fn listed_end(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) {
         match state.listed {
-            // No byte was carried: a connection that was only opened.
+            // All that was sent is missing from the capture.
             Listed::Unknown => self.tell_listed(flow, state, Heard::Nothing, (cause, cause)),
             Listed::Waits { .. } => {
                 let about = state.last_data;
@@ -74,6 +74,13 @@ impl Handler<'_> {
             }
             Listed::Done => {}
         }
+    }
+
+    /// The flow is over and carried no byte: a connection that was only opened. Whether that was an alert.
+    pub(super) fn listed_unopened(&mut self, flow: &FlowView, cause: &Cause) -> bool {
+        let settings = Arc::clone(&self.settings);
+        let context = Self::context_of(&settings, flow, None, cause);
+        indicators::address(&context, Heard::Nothing).is_some_and(|finding| self.take_bare(flow, None, finding, cause))
     }
 
     fn tell_listed(&mut self, flow: &FlowView, state: &mut FlowState, heard: Heard, (at, about): (&Cause, &Cause)) {

@@ -1,7 +1,8 @@
 //! The last bytes delivered of recently active directions, so that later copies can be compared with what was used.
 //!
-//! A fixed pool: a direction that needs a buffer takes the one that was taken longest ago. Who lost its buffer compares
-//! nothing until it takes another, so memory is bounded whatever the number of flows.
+//! A fixed pool: a direction that needs a buffer takes the one that was given back last, which the cache still holds, else the one
+//! that was taken longest ago. Who lost its buffer compares nothing until it takes another, so memory is bounded whatever the
+//! number of flows.
 
 use super::seq::Place;
 
@@ -30,6 +31,8 @@ pub struct Claim {
 /// All buffers of a shard.
 pub struct Histories {
     buffers: Vec<Buffer>,
+    /// Buffers that were given back. The oldest loan is ended only when there is none, so that no other holder can have one of these.
+    free: Vec<u32>,
     max: usize,
     hand: usize,
     loans: u32,
@@ -48,7 +51,7 @@ pub enum Compared {
 
 impl Histories {
     pub fn new(max: usize) -> Self {
-        Self { buffers: Vec::new(), max, hand: 0, loans: 0 }
+        Self { buffers: Vec::new(), free: Vec::new(), max, hand: 0, loans: 0 }
     }
 
     pub fn memory(&self) -> usize {
@@ -87,7 +90,9 @@ impl Histories {
 
     fn lend(&mut self) -> Claim {
         self.loans = self.loans.wrapping_add(1).max(1);
-        let slot = if self.buffers.len() < self.max {
+        let slot = if let Some(slot) = self.free.pop() {
+            slot as usize
+        } else if self.buffers.len() < self.max {
             self.buffers.push(Buffer { bytes: vec![0; HISTORY], at: 0, end: Place::ORIGIN, len: 0, loan: 0 });
             self.buffers.len() - 1
         } else {
@@ -100,6 +105,15 @@ impl Histories {
             buffer.at = 0;
         }
         Claim { slot: u32::try_from(slot).unwrap_or(u32::MAX), loan: self.loans }
+    }
+
+    /// The direction is over: another may have its buffer.
+    pub fn give_back(&mut self, claim: &mut Claim) {
+        let claim = core::mem::take(claim);
+        if let Some(buffer) = self.held(claim) {
+            buffer.loan = 0;
+            self.free.push(claim.slot);
+        }
     }
 
     /// Compares bytes at a place with what was delivered there. `scratch` receives the delivered bytes from the first
@@ -148,6 +162,26 @@ mod tests {
         other[40] ^= 1;
         assert_eq!(compare(9_500, &other), Compared::Different(40));
         assert_eq!(scratch[0], text[9_540]);
+    }
+
+    #[test]
+    fn a_buffer_given_back_is_lent_next_and_to_one_direction_only() {
+        let mut histories = Histories::new(2);
+        let [mut first, mut second, mut third, mut fourth] = [Claim::default(); 4];
+        histories.record(&mut first, Place::ORIGIN, b"one");
+        histories.record(&mut second, Place::ORIGIN, b"two");
+        let lost = first;
+        histories.give_back(&mut first);
+        histories.give_back(&mut { lost });
+        histories.record(&mut third, Place::ORIGIN, b"three");
+        let mut scratch = Vec::new();
+        assert_eq!(histories.compare(second, Place::ORIGIN, b"two", &mut scratch), Compared::Same);
+        assert_eq!(histories.compare(third, Place::ORIGIN, b"three", &mut scratch), Compared::Same);
+        assert_eq!(histories.compare(lost, Place::ORIGIN, b"one", &mut scratch), Compared::Unknown);
+        // Nothing is free: one of the two loans ends.
+        histories.record(&mut fourth, Place::ORIGIN, b"four");
+        let mut held = |claim, bytes: &[u8]| histories.compare(claim, Place::ORIGIN, bytes, &mut scratch) == Compared::Same;
+        assert!(held(fourth, b"four") && (held(second, b"two") != held(third, b"three")));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) use handshake::{SynOnFlow, anchor_from_half_open, anchor_syn, syn_on_
 pub(crate) use history::Histories;
 pub use overlap::OverlapPolicy;
 pub(crate) use recent::digest;
-pub(crate) use segment::{Segment, count, is_repetition, segment, skips_checksum};
+pub(crate) use segment::{Segment, count, forget, is_repetition, segment, skips_checksum};
 use seq::Place;
 
 use crate::counters::StreamCounters;

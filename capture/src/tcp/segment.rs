@@ -133,7 +133,7 @@ pub(crate) fn segment<H: StreamHandler>(flow: &mut Flow<H::App>, env: &mut Env<'
     release_held(flow, env, segment.direction.reverse(), segment.cause, handler);
     release_held(flow, env, segment.direction, segment.cause, handler);
     end_at_fin(flow, env, segment.direction, segment.cause, handler);
-    settle(flow);
+    settle(flow, env);
 }
 
 fn note_ttl(half: &mut Half, ttl: u8, env: &mut Env<'_>) {
@@ -461,13 +461,21 @@ fn reset<H: StreamHandler>(flow: &mut Flow<H::App>, env: &mut Env<'_>, segment: 
         finish_direction(flow, env, direction, StreamEnd::Rst, segment.cause, handler);
         flow.tcp.get_mut(direction).set(fact::RESET, true);
     }
-    settle(flow);
+    settle(flow, env);
 }
 
 /// Closed when both directions have ended.
-pub(super) fn settle<A>(flow: &mut Flow<A>) {
+pub(super) fn settle<A>(flow: &mut Flow<A>, env: &mut Env<'_>) {
     if flow.tcp.to_server.ended() && flow.tcp.to_client.ended() && flow.state != FlowState::Closed {
         flow.state = FlowState::Closed;
         flow.class = Class::TcpClosed;
+        forget(flow, env);
+    }
+}
+
+/// Nothing is delivered any more: the bytes kept for comparisons go.
+pub(crate) fn forget<A>(flow: &mut Flow<A>, env: &mut Env<'_>) {
+    for direction in Direction::BOTH {
+        env.histories.give_back(&mut flow.tcp.get_mut(direction).claim);
     }
 }

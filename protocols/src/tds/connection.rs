@@ -122,7 +122,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn new(around: &Surroundings) -> Self {
-        let limits = &around.limits;
+        let limits: &Limits = &around.limits;
         Self {
             around: around.clone(),
             tunnel: None,

@@ -5,6 +5,7 @@
 //! open comes back to the TDS parser ([`Tunnel::take`]), which alone knows what is packet and what is record.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use backstop_types::Direction;
 
@@ -35,7 +36,7 @@ pub struct Tunnel {
 
 impl Tunnel {
     pub fn new(around: &Surroundings) -> Self {
-        let limits = Limits { max_layers: 1, ..around.limits };
+        let limits = Arc::new(Limits { max_layers: 1, ..*around.limits });
         let driver = Driver::with_surroundings(Some(AppProto::Tls), Surroundings { limits, inside_tls: false, ..around.clone() });
         Self { driver, plain: Plain::default() }
     }

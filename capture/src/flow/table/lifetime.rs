@@ -101,6 +101,7 @@ impl<H: StreamHandler> FlowTable<H> {
         for direction in Direction::BOTH {
             tcp::finish_direction(flow, &mut env!(self), direction, StreamEnd::Cut, cause, handler);
         }
+        tcp::forget(flow, &mut env!(self));
         let sides = [flow.tcp.to_server.was_seen(), flow.tcp.to_client.was_seen()];
         if matches!(flow.class, Class::TcpNew | Class::TcpEstablished | Class::TcpClosed) && sides != [true, true] {
             self.counters.r#async += 1;
