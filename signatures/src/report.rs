@@ -63,7 +63,8 @@ pub(crate) fn evidence(hit: &Hit<'_, '_>, bytes: &[u8]) -> Vec<MatchedString> {
 
 /// What a direction remembers of the rules it reported.
 #[derive(Debug, Default)]
-pub(crate) struct Reported(Vec<Entry>);
+#[allow(clippy::box_collection, reason = "one word in every direction of every flow instead of three")]
+pub(crate) struct Reported(Option<Box<Vec<Entry>>>);
 
 #[derive(Debug)]
 struct Entry {
@@ -77,7 +78,15 @@ struct Entry {
 impl Reported {
     /// Forgets all: another set of rules counts differently.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.0 = None;
+    }
+
+    fn entries(&self) -> &[Entry] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn entries_mut(&mut self) -> &mut Vec<Entry> {
+        self.0.get_or_insert_default()
     }
 }
 
@@ -104,7 +113,7 @@ impl Report<'_> {
         }
         // Which places count for `undecoded` only the caller knows: one that does not must not hide one that does.
         let once = self.once && info.scope != Scope::Undecoded;
-        let known = self.reported.0.iter().position(|entry| entry.rule == number);
+        let known = self.reported.entries().iter().position(|entry| entry.rule == number);
         if once && known.is_some() {
             return;
         }
@@ -114,7 +123,7 @@ impl Report<'_> {
         if nothing_new {
             return;
         }
-        if known.is_none() && self.reported.0.len() >= MAX_REPORTED {
+        if known.is_none() && self.reported.entries().len() >= MAX_REPORTED {
             self.dropped = self.dropped.saturating_add(1);
             return;
         }
@@ -124,7 +133,7 @@ impl Report<'_> {
         if !once {
             self.remember(known, number, &fresh);
         } else {
-            self.reported.0.push(Entry { rule: number, floor: 0, places: Vec::new() });
+            self.reported.entries_mut().push(Entry { rule: number, floor: 0, places: Vec::new() });
         }
         let mut strings = self.strings(&all, &fresh);
         if once {
@@ -135,7 +144,7 @@ impl Report<'_> {
 
     /// The places that were not reported before.
     fn fresh<'p, 'r>(&self, known: Option<usize>, all: &'p [Place<'r>]) -> Vec<&'p Place<'r>> {
-        let entry = known.and_then(|k| self.reported.0.get(k));
+        let entry = known.and_then(|k| self.reported.entries().get(k));
         all.iter()
             .filter(|place| {
                 // A word seems to begin where the window does. The window before showed what stands there, with what is before it.
@@ -148,11 +157,11 @@ impl Report<'_> {
     }
 
     fn remember(&mut self, known: Option<usize>, number: u32, fresh: &[&Place<'_>]) {
-        let index = known.unwrap_or(self.reported.0.len());
+        let index = known.unwrap_or(self.reported.entries().len());
         if known.is_none() {
-            self.reported.0.push(Entry { rule: number, floor: 0, places: Vec::new() });
+            self.reported.entries_mut().push(Entry { rule: number, floor: 0, places: Vec::new() });
         }
-        let Some(entry) = self.reported.0.get_mut(index) else { return };
+        let Some(entry) = self.reported.entries_mut().get_mut(index) else { return };
         let end = self.base.saturating_add(self.window.len() as u64);
         let keep_from = end.saturating_sub(self.overlap as u64);
         let starts = fresh.iter().map(|place| (place.string, self.base.saturating_add(place.range.start as u64)));

@@ -45,7 +45,7 @@ struct Pending {
     hot: bool,
 }
 
-/// The scanning state of one direction: 56 bytes, and a buffer while bytes wait or an overlap is kept.
+/// The scanning state of one direction: 40 bytes, and a buffer while bytes wait or an overlap is kept.
 #[derive(Debug)]
 pub struct StreamScan {
     pending: Option<Box<Pending>>,

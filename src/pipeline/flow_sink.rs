@@ -15,7 +15,7 @@ use crate::eve::anomaly::Told;
 use crate::eve::protocol::About;
 
 /// Anomaly records a flow may write; further ones are counted only.
-const MAX_FLOW_ANOMALIES: u32 = 16;
+const MAX_FLOW_ANOMALIES: u8 = 16;
 
 /// Receives what the parsers of one flow say during one delivery.
 pub struct FlowSink<'a, 'r> {
@@ -85,7 +85,7 @@ impl Sink for FlowSink<'_, '_> {
         self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         let mut written = eve::protocol::Written::default();
         if transaction.is_record() {
-            self.state.transactions += 1;
+            self.state.transactions = self.state.transactions.saturating_add(1);
             match transaction.app_proto() {
                 AppProto::Tls => {
                     self.handler.counters.tls_transactions += 1;
@@ -203,7 +203,7 @@ impl Sink for FlowSink<'_, '_> {
     }
 
     fn enter(&mut self, _: Direction, unconsumed: usize) {
-        self.state.inside += 1;
+        self.state.inside = self.state.inside.saturating_add(1);
         self.unconsumed = unconsumed;
     }
 

@@ -139,7 +139,7 @@ pub struct FlowState {
     /// What was opened of it.
     pub opened: Option<Box<Stream>>,
     /// How deep inside opened layers the parsers are at the moment.
-    pub inside: u32,
+    pub inside: u8,
     /// The last transaction or match came from inside.
     pub was_inside: bool,
     /// The facts of its TLS session, as EVE says them.
@@ -165,9 +165,9 @@ pub struct FlowState {
     /// An alert was raised.
     pub alerted: bool,
     /// Records written for transactions.
-    pub transactions: u64,
+    pub transactions: u32,
     /// Anomaly records written.
-    pub anomalies: u32,
+    pub anomalies: u8,
     /// Conflicts and gaps written, one a direction.
     pub conflict_told: PerDirection<bool>,
     /// A gap was written.
@@ -228,7 +228,7 @@ impl FlowState {
             unknown: self.driver.is_none(),
             alerted: self.alerted,
             trusted: self.trusted,
-            transactions: u32::try_from(self.transactions).unwrap_or(u32::MAX),
+            transactions: self.transactions,
         }
     }
 
@@ -357,6 +357,13 @@ impl Undecoded {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A million idle connections have to fit into the budget: a larger state falls into the allocator's next class.
+    #[test]
+    fn a_flow_that_carried_data_costs_no_more_than_256_bytes_of_state() {
+        assert!(size_of::<FlowState>() <= 256, "{}", size_of::<FlowState>());
+        assert!(size_of::<App>() <= 16);
+    }
 
     #[test]
     fn a_match_counts_as_undecoded_only_where_sync_was_lost() {
