@@ -295,6 +295,6 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     #[test]
     fn a_direction_costs_as_little_as_it_says() {
-        assert_eq!(size_of::<super::StreamScan>(), 56);
+        assert_eq!(size_of::<super::StreamScan>(), 40);
     }
 }

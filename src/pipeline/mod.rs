@@ -6,6 +6,7 @@
 //! Batches are dealt to workers by shard of the flow hash; a batch and its answers are an epoch, and epochs are written in
 //! order. So the same capture gives the same lines for any number of workers.
 
+mod app_counters;
 mod clock;
 pub mod collector;
 mod event;
@@ -18,6 +19,7 @@ mod listed;
 pub mod reader;
 pub mod settings;
 pub mod stats;
+mod streams;
 mod worker;
 
 pub use worker::SHARDS;

@@ -10,8 +10,9 @@ use backstop_capture::packet::Packet;
 use backstop_signatures::ScanCounters;
 use backstop_types::PacketTime;
 
+use super::app_counters::AppCounters;
 use super::event::{Epoch, Phase};
-use super::handler::{AppCounters, Handler};
+use super::handler::Handler;
 use super::settings::Settings;
 use crate::files::FileCounters;
 
