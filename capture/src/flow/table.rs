@@ -1,5 +1,6 @@
 //! Finds the flow of a packet, begins and ends flows.
 
+mod datagrams;
 mod lifetime;
 mod sums;
 
@@ -12,7 +13,7 @@ use super::half_open::{HalfOpenTable, Known};
 use super::slab::Slab;
 use super::wheel::Wheel;
 use crate::counters::StreamCounters;
-use crate::handler::{Cause, EndReason, FlowState, Interest, StreamHandler};
+use crate::handler::{Cause, EndReason, StreamHandler};
 use crate::packet::{Packet, TcpFacts, Transport, flags};
 use crate::tcp::{self, Env, Histories, Segment, SynOnFlow};
 
@@ -363,65 +364,6 @@ impl<H: StreamHandler> FlowTable<H> {
         let cause = cause_of(packet);
         let segment = Segment { packet, facts, payload, direction: flow.direction(packet.side), cause: &cause };
         self.known(slot, &segment, digest, handler);
-    }
-
-    fn udp(&mut self, packet: &Packet, transport: &[u8], payload: &[u8], handler: &mut H) {
-        // Without a connection there is nothing to fool: an IP header sum left to hardware is let pass.
-        let packet = &Packet { ip_unsummed: false, ..*packet };
-        if !self.accepts_checksum(packet, transport, false, None) {
-            return;
-        }
-        let word = |at: usize| transport.get(at..).and_then(<[u8]>::first_chunk::<4>).map_or(0, |word| u32::from_be_bytes(*word));
-        let facts = TcpFacts { seq: word(4), ack: word(8), ..TcpFacts::default() };
-        let digest = tcp::digest(packet, &facts, transport);
-        let selected = self.select(packet, |_, _| true, digest);
-        if selected.as_ref().is_some_and(|selected| selected.copy) {
-            self.counters.duplicate_packet += 1;
-            return;
-        }
-        let slot = match selected {
-            Some(selected) => selected.slot,
-            None => self.begin(packet, Class::UdpNew, packet.side, handler),
-        };
-        let Some(flow) = self.flows.get_mut(slot) else { return };
-        let direction = flow.direction(packet.side);
-        self.datagram_counts(slot, packet, direction, Class::UdpEstablished);
-        let Some(flow) = self.flows.get_mut(slot) else { return };
-        let half = flow.tcp.get_mut(direction);
-        half.recent.remember(digest, packet.time);
-        if !payload.is_empty() && !half.is_bypassed() {
-            let offset = half.datagram(payload.len());
-            self.counters.delivered_bytes += payload.len() as u64;
-            let view = flow.view();
-            let interest = handler.data(&view, &mut flow.app, direction, offset, payload, &cause_of(packet));
-            if interest == Interest::Bypass {
-                self.counters.bypassed += 1;
-                flow.tcp.get_mut(direction).bypass();
-            }
-        }
-        self.after(slot, Class::UdpEstablished, handler);
-    }
-
-    /// ICMP and the rest: counts only.
-    fn counted(&mut self, packet: &Packet, class: Class, handler: &mut H) {
-        let slot = match self.select(packet, |_, _| true, 0) {
-            Some(selected) => selected.slot,
-            None => self.begin(packet, class, packet.side, handler),
-        };
-        let Some(flow) = self.flows.get(slot) else { return };
-        let direction = flow.direction(packet.side);
-        self.datagram_counts(slot, packet, direction, class);
-    }
-
-    fn datagram_counts(&mut self, slot: u32, packet: &Packet, direction: Direction, established: Class) {
-        let Some(flow) = self.flows.get_mut(slot) else { return };
-        tcp::count(flow, packet, direction, 0);
-        flow.vlan.get_mut(direction).get_or_insert(packet.vlan);
-        flow.tcp.get_mut(direction).see();
-        if flow.state == FlowState::New && flow.tcp.get(direction.reverse()).was_seen() {
-            flow.state = FlowState::Established;
-            flow.class = established;
-        }
     }
 
     /// Time has passed: everything that waits is looked at. The same packets and ticks give the same calls, always.
