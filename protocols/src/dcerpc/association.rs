@@ -80,15 +80,33 @@ impl Association {
         self.contexts.len() * size_of::<Context>() + self.security.len() * 32
     }
 
-    /// A verifier of a bind, alter_context or auth3 sets up a security context.
+    /// A verifier of a bind, alter_context or auth3 sets up a security context. One that is set up with another level stays as it is
+    /// until the server agrees: who asks for more may be refused, and go on as before.
     pub(super) fn authenticate(&mut self, verifier: &Verifier<'_>) {
+        self.identity.learn(&security::parse(verifier.token));
+        if self.level_of(verifier.context).is_none_or(|known| known.0 == verifier.level) {
+            self.agree(verifier);
+        }
+    }
+
+    /// The server's verifier of a bind_ack or alter_context_resp.
+    pub(super) fn agree(&mut self, verifier: &Verifier<'_>) {
         let security = Security { kind: verifier.kind, level: Level(verifier.level) };
         if self.security.len() >= MAX_SECURITY && !self.security.contains_key(&verifier.context) {
             self.security.pop_first();
         }
         self.security.insert(verifier.context, security);
         self.latest = Some(security);
-        self.identity.learn(&security::parse(verifier.token));
+    }
+
+    /// A bind was seen and agreed to.
+    pub(super) fn is_bound(&self) -> bool {
+        !self.contexts.is_empty()
+    }
+
+    /// A bind was agreed to, and none set up any security context: nothing can be sealed.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_bound() && self.security.is_empty()
     }
 
     /// The level of a security context.

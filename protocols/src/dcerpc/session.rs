@@ -35,6 +35,8 @@ pub struct Session {
     association: Association,
     /// The interface that the carrier stands for.
     usual: Option<Interface>,
+    /// The context whose interface a call told that no bind was seen of.
+    recognised: Option<(u16, Interface)>,
     client: Option<Direction>,
     /// Bytes are missing somewhere: what does not fit is nobody's fault.
     lossy: bool,
@@ -63,6 +65,7 @@ impl Session {
             limits: *limits,
             association: Association::new(carrier),
             usual,
+            recognised: None,
             client: None,
             lossy: false,
             binds: Vec::new(),
@@ -190,6 +193,9 @@ impl Session {
         let (address, results) = agreed.unwrap_or_default();
         bind.end = Some(BindEnd::Ack);
         bind.address = address;
+        if let Some(verifier) = &pdu.verifier {
+            self.association.agree(verifier);
+        }
         for (context, negotiated) in bind.contexts.iter_mut().zip(results) {
             context.negotiated = Some(negotiated);
         }
@@ -223,6 +229,11 @@ impl Session {
         self.association.context(id).or_else(asked)
     }
 
+    /// The interface of a context that no bind was seen of: as an earlier call told it, or as the carrier's name does.
+    fn assumed(&self, context: u16) -> Option<Interface> {
+        self.recognised.filter(|(of, _)| *of == context).map(|(_, interface)| interface).or(self.usual)
+    }
+
     /// The stub of a fragment that begins at an offset of the PDU.
     fn piece<'a>(&mut self, pdu: Pdu<'a>, from: usize, out: &mut dyn Out) -> Piece<'a> {
         let (header, verifier) = (pdu.header, pdu.verifier);
@@ -236,7 +247,9 @@ impl Session {
         let there = pdu.bytes.get(from..).unwrap_or_default();
         let len = end - from;
         let level = self.level(pdu, out);
-        let sealed = level.is_some_and(|level| level >= Level::PRIVACY);
+        // A verifier that nobody agreed to is only said to be one.
+        let open = self.association.is_open() && !self.lossy;
+        let sealed = level.is_some_and(|level| level >= Level::PRIVACY) && !open;
         Piece { bytes: there.get(..len).unwrap_or(there), len, level, sealed, last: header.last }
     }
 
@@ -275,11 +288,13 @@ impl Session {
                     self.give_up(before, pdu.direction, out);
                 }
                 let meaning = self.meaning(context);
-                let interface = meaning.map(|(interface, _)| interface).or(self.usual);
+                let interface = meaning.map(|(interface, _)| interface).or_else(|| self.assumed(context));
                 let marshalling = marshalling(header.little, meaning.and_then(|(_, syntax)| syntax));
                 let (call_id, minor, opnum) = (header.call_id, header.minor, Some(opnum));
                 let exchange = Exchange { call_id, minor, context, interface, opnum, object, marshalling, ..Exchange::default() };
-                Call::new(self.number(pdu.tag), exchange, !header.first)
+                let mut call = Call::new(self.number(pdu.tag), exchange, !header.first);
+                call.unbound = self.binds.is_empty() && !self.association.is_bound();
+                call
             }
         };
         if pdu.tag.is_some() {
@@ -303,6 +318,10 @@ impl Session {
     fn requested(&mut self, call: &mut Call, direction: Direction, out: &mut dyn Out) {
         if !call.read() {
             return;
+        }
+        if call.unbound {
+            let interface = call.exchange.interface.filter(|_| call.exchange.call.is_some());
+            self.recognised = interface.map(|interface| (call.exchange.context, interface)).or(self.recognised);
         }
         self.tell(call, Stage::Requested, out);
         if let Some(stub) = call.put_together() {
@@ -330,7 +349,7 @@ impl Session {
             Some(call) => call,
             None => {
                 let meaning = self.meaning(context);
-                let interface = meaning.map(|(interface, _)| interface).or(self.usual);
+                let interface = meaning.map(|(interface, _)| interface).or_else(|| self.assumed(context));
                 let (call_id, minor) = (header.call_id, header.minor);
                 let exchange = Exchange { call_id, minor, context, interface, ..Exchange::default() };
                 Call::new(self.number(pdu.tag), exchange, false)

@@ -13,7 +13,7 @@ pub struct Interface {
     pub uuid: u128,
     /// Major and minor version.
     pub version: (u16, u16),
-    /// Its bind was not seen: it follows from the name of the pipe.
+    /// Its bind was not seen: it follows from the name of the pipe, or from the arguments.
     pub assumed: bool,
 }
 

@@ -216,11 +216,34 @@ pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Op
 #[must_use]
 pub fn request_either_way(interface: u128, opnum: u16, stub: &[u8], little: bool) -> Option<(Call, Marshalling)> {
     /// Bytes behind the last argument that alignment may leave.
-    const PADDING: usize = 8;
+    const PADDING: usize = 7;
+    either_way(interface, opnum, stub, little, PADDING)
+}
+
+/// … with so many bytes left at most.
+fn either_way(interface: u128, opnum: u16, stub: &[u8], little: bool, max_left: usize) -> Option<(Call, Marshalling)> {
     let ways = [false, true].map(|ndr64| Marshalling { little, ndr64 });
     let read = ways.into_iter().filter_map(|how| read(interface, opnum, stub, how).map(|(call, left)| (call, how, left)));
-    let even = read.filter(|(call, _, left)| !call.truncated && *left < PADDING);
+    let even = read.filter(|(call, _, left)| !call.truncated && *left <= max_left);
     even.min_by_key(|(.., left)| *left).map(|(call, how, _)| (call, how))
+}
+
+/// The same where nobody saw of which interface it is either: a call that makes something run, whose arguments are those and no others.
+#[must_use]
+pub fn recognised(opnum: u16, stub: &[u8], little: bool) -> Option<(Call, (u128, (u16, u16)), Marshalling)> {
+    const CANDIDATES: [(u128, (u16, u16)); 3] = [(names::SVCCTL, (2, 0)), (names::TASKS, (1, 0)), (names::WBEM_SERVICES, (0, 0))];
+    // Where results are to be put ([MS-WMI] 3.1.4.3.22): two pointers, and alignment.
+    const MAX_LEFT: usize = 16 + 7;
+    CANDIDATES.into_iter().find_map(|(uuid, version)| {
+        let (call, how) = either_way(uuid, opnum, stub, little, MAX_LEFT)?;
+        let is_it = match &call.what {
+            Asked::Service(Service::Create(create)) => create.is_plausible(),
+            Asked::Task(Task::Register(register)) => register.definition.is_some(),
+            Asked::Wmi(Wmi::Method(method)) => method.input.is_some(),
+            _ => false,
+        };
+        is_it.then_some((call, (uuid, version), how))
+    })
 }
 
 /// A call, and how many bytes were not asked for.

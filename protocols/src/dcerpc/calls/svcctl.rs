@@ -92,6 +92,16 @@ pub struct Create {
     pub password: bool,
 }
 
+impl Create {
+    /// Names are there, and type and start are some that exist ([MS-SCMR] 3.1.4.12): for arguments that may be none of this call.
+    pub(super) fn is_plausible(&self) -> bool {
+        let has = |text: &Text| !text.text.is_empty() && !text.truncated;
+        // Drivers, processes, user services and their instances, interactive.
+        let kind = self.kind.is_some_and(|kind| kind != 0 && kind & !0x1ff == 0);
+        kind && self.start.is_some_and(|start| start <= 4) && has(&self.name) && self.binary.as_ref().is_some_and(has)
+    }
+}
+
 /// `RChangeServiceConfigW` ([MS-SCMR] 3.1.4.11) and `A`: what is not given stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {

@@ -17,6 +17,8 @@ const CALL: usize = 512;
 pub struct Call {
     pub tx_id: Option<u64>,
     pub exchange: Exchange,
+    /// No bind was seen that says what it is of.
+    pub unbound: bool,
     /// Its arguments were told.
     told: bool,
     /// What decoded arguments may hold.
@@ -29,7 +31,7 @@ impl Call {
         if headless {
             exchange.request = Some(Part::new(headless));
         }
-        Self { tx_id, exchange, told: false, decoded: 0 }
+        Self { tx_id, exchange, unbound: false, told: false, decoded: 0 }
     }
 
     /// A fragment of its arguments; whether a cap bit now.
@@ -83,8 +85,23 @@ impl Call {
             } else {
                 exchange.call = calls::request(interface.uuid, opnum, stub, how).map(Box::new);
             }
+        }
+        // Nothing said of which interface it is, or something else than it is.
+        if exchange.call.is_none()
+            && self.unbound
+            && part.complete
+            && !part.truncated
+            && let Some((call, interface, how)) =
+                exchange.opnum.and_then(|opnum| calls::recognised(opnum, stub, exchange.marshalling.is_none_or(|how| how.little)))
+        {
+            let (uuid, version) = interface;
+            exchange.interface = Some(Interface { uuid, version, assumed: true });
+            exchange.marshalling = Some(how);
+            exchange.call = Some(Box::new(call));
+        }
+        if exchange.call.is_some() {
             // Texts of UTF-16 become at most half as long again.
-            self.decoded = if exchange.call.is_some() { stub.len() / 2 * 3 } else { 0 };
+            self.decoded = stub.len() / 2 * 3;
         }
         true
     }

@@ -166,6 +166,72 @@ fn a_verifier_that_says_another_level_hides_nothing() {
 }
 
 #[test]
+fn a_level_that_is_only_asked_for_hides_nothing() {
+    let talk = LITTLE;
+    let bind = talk.contexts(&[(0, SVCCTL, (2, 0), &[NDR])]);
+    let ack = talk.results("135", &[(0, 0, NDR)]);
+    let negotiate = b"NTLMSSP\0\x01\0\0\0";
+    let asked = |level: u8| Some((10, level, 79, &negotiate[..]));
+    let begin = vec![(UP, talk.pdu(11, WHOLE, 1, &bind, asked(5))), (DOWN, talk.pdu(12, WHOLE, 1, &ack, asked(5)))];
+    let more = (UP, talk.pdu(14, WHOLE, 2, &bind, asked(6)));
+    let call = |level: u8| (UP, talk.request(WHOLE, 3, (0, 12), b"arguments", Some((10, level, 79, &[9; 16]))));
+    let is_seen = |script: &Script| lines(script).lines.iter().any(|line| line.stub == b"arguments");
+    // Refused, and ignored: what is agreed to goes on.
+    for refusal in [vec![(DOWN, talk.fault(2, 5))], vec![]] {
+        for level in [5, 6] {
+            assert!(is_seen(&[begin.clone(), vec![more.clone()], refusal.clone(), vec![call(level)]].concat()));
+        }
+    }
+    // Agreed to.
+    let agreed = (DOWN, talk.pdu(15, WHOLE, 2, &ack, asked(6)));
+    assert!(!is_seen(&[begin.clone(), vec![more, agreed, call(6)]].concat()));
+    // Nobody asked for any.
+    assert!(is_seen(&[talk.bound(), vec![call(6)]].concat()));
+    // Of what may be missing nothing is claimed.
+    assert!(!is_seen(&vec![call(6)]));
+}
+
+#[test]
+fn calls_tell_their_interface_where_no_bind_was_seen() {
+    let talk = LITTLE;
+    let stubs = include_str!("../calls/tests/stubs.txt");
+    let stub = |name: &str| {
+        let line = stubs.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        data_encoding::HEXLOWER.decode(line.as_bytes()).unwrap()
+    };
+    for (name, opnum, uuid) in [
+        ("svcctl 12 ndr ", 12, "367abb81"),
+        ("svcctl 12 ndr64 ", 12, "367abb81"),
+        ("ITaskSchedulerService 1 ndr ", 1, "86d35949"),
+        ("ITaskSchedulerService 1 ndr64 ", 1, "86d35949"),
+        ("IWbemServices 24 ndr ", 24, "9556dc99"),
+        ("IWbemServices 24 ndr64 ", 24, "9556dc99"),
+    ] {
+        let stub = stub(name);
+        let call = |context: u16, stub: &[u8]| (UP, talk.request(WHOLE, 2, (context, opnum), stub, None));
+        let known = |script: &Script| {
+            let out = lines(script);
+            let call = out.records().last().copied().unwrap().clone();
+            call.context.get("uuid").is_some() && text(&call.context, "uuid").starts_with(uuid)
+        };
+        assert!(known(&vec![call(7, &stub)]), "{name}");
+        // What follows on the same context is of the same interface.
+        let answer = (DOWN, talk.response(WHOLE, 2, 7, &[0; 24]));
+        assert!(known(&vec![call(7, &stub), answer.clone(), (UP, talk.request(WHOLE, 3, (7, 0), &[0; 20], None))]), "{name}");
+        assert!(!known(&vec![call(7, &stub), answer, (UP, talk.request(WHOLE, 3, (8, 0), &[0; 20], None))]), "{name}");
+        // Other arguments, another number, and calls of a bind that was seen.
+        assert!(!known(&vec![call(7, &stub[..stub.len() / 2])]), "{name}");
+        assert!(!known(&vec![(UP, talk.request(WHOLE, 2, (7, opnum + 2), &stub, None))]), "{name}");
+        let bind = talk.contexts(&[(0, 0x1234, (1, 0), &[NDR])]);
+        let ack = talk.results("135", &[(0, 0, NDR)]);
+        let bound = vec![(UP, talk.pdu(11, WHOLE, 1, &bind, None)), (DOWN, talk.pdu(12, WHOLE, 1, &ack, None))];
+        for context in [0, 7] {
+            assert!(!known(&[bound.clone(), vec![call(context, &stub)]].concat()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_verification_trailer_names_the_interface_of_a_bind_that_was_not_seen() {
     let talk = LITTLE;
     let context = [talk.uuid(SVCCTL), talk.u32(2).to_vec(), talk.uuid(NDR64.0), talk.u32(NDR64.1).to_vec()].concat();
