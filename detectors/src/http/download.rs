@@ -7,7 +7,7 @@ use super::{outcome, path};
 use crate::content::magic::is_pe;
 use crate::finding::{Role, Stage, Threshold};
 use crate::mitre::T1105;
-use crate::names::is_listed;
+use crate::names::{is_inside, is_listed};
 use crate::veeam::evidence::{bounded, plain};
 use crate::{Context, Detector, FileFacts, Findings, Meta};
 
@@ -33,9 +33,6 @@ const MAX_PROGRAMS: usize = 64;
 const PROGRAM: &str = "PE executable";
 /// Bytes of a target shown.
 const MAX_TARGET: usize = 512;
-
-/// Top labels of names that are used inside (RFC 6762 appendix G, RFC 8375).
-const INSIDE: [&str; 9] = ["local", "lan", "internal", "intranet", "corp", "home", "private", "localdomain", "arpa"];
 
 /// A detector for a new flow.
 #[must_use]
@@ -66,10 +63,7 @@ fn is_outside(context: &Context<'_>, request: &http::Request) -> bool {
     let host = request.host.as_deref().unwrap_or_default().trim_end_matches('.');
     match host.trim_matches(['[', ']']).parse() {
         Ok(address) => !context.config.is_home(address),
-        Err(_) => {
-            let top = host.rsplit_once('.').map(|(_, top)| top);
-            top.is_some_and(|top| !INSIDE.iter().any(|inside| top.eq_ignore_ascii_case(inside)))
-        }
+        Err(_) => !is_inside(host),
     }
 }
 

@@ -66,6 +66,16 @@ pub fn is_listed(name: &str, list: &[String]) -> bool {
     listed(name, list).is_some()
 }
 
+/// Top labels of names that are used inside (RFC 6762 appendix G, RFC 8375).
+const INSIDE: [&str; 9] = ["local", "lan", "internal", "intranet", "corp", "home", "private", "localdomain", "arpa"];
+
+/// Whether nobody can have a name outside: it has no domain, or ends with a label that is used inside only.
+#[must_use]
+pub fn is_inside(name: &str) -> bool {
+    let top = name.trim_end_matches('.').rsplit_once('.').map(|(_, top)| top);
+    top.is_none_or(|top| INSIDE.iter().any(|inside| top.eq_ignore_ascii_case(inside)))
+}
+
 /// The entry of a list that a name is, or lies below.
 #[must_use]
 pub fn listed<'a>(name: &str, list: &'a [String]) -> Option<&'a str> {

@@ -6,7 +6,7 @@ mod file_drop;
 #[cfg(test)]
 mod tests;
 
-pub use config::{NamesConfig, is_listed, listed};
+pub use config::{NamesConfig, is_inside, is_listed, listed};
 
 use std::collections::VecDeque;
 

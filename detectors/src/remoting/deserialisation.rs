@@ -25,7 +25,8 @@ pub static META: Meta = Meta {
     stage: Stage::Exploit,
     help: "A request to a service of the product (detect_remoting.ports), by .NET remoting over TCP or HTTP or inside a WCF message, \
            carries serialised objects with a type that public lists of deserialisation gadgets name, also nested in arrays of bytes or \
-           in base64, a delegate that leads to such a target, or a remote object whose address is neither of the two ends. On other \
+           in base64, a delegate that leads to such a target, or a remote object whose address is neither of the two ends (severity 3 \
+           and suspected where it may be another address of the client, inside, that waits for calls). On other \
            ports where the server is a backup server; also where a backup server gets such objects as a reply. Silent: ordinary calls, \
            callbacks to the client itself, names of such types in texts.",
 };
@@ -71,10 +72,20 @@ impl Cause {
         all.join("\n")
     }
 
+    /// Nothing is there but what a client with several addresses writes, too: one that attacks may as well write its own, which is
+    /// ordinary.
+    pub fn is_suspicion(&self) -> bool {
+        self.gadgets.is_empty() && self.targets.is_empty() && self.foreign.iter().all(|foreign| foreign.of_client)
+    }
+
     /// A name may still be that of one of the ends.
     pub fn confidence(&self) -> Confidence {
-        let certain = self.foreign.iter().any(|foreign| foreign.certain);
-        if self.gadgets.is_empty() && self.targets.is_empty() && !certain { Confidence::Medium } else { Confidence::High }
+        let certain = self.foreign.iter().any(|foreign| foreign.certain && !foreign.of_client);
+        match () {
+            () if self.is_suspicion() => Confidence::Low,
+            () if self.gadgets.is_empty() && self.targets.is_empty() && !certain => Confidence::Medium,
+            () => Confidence::High,
+        }
     }
 }
 

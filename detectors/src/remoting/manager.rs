@@ -40,11 +40,21 @@ const MAX_TOKENS: usize = 8;
 /// Bytes of one shown.
 const MAX_SHOWN: usize = 512;
 
+/// Bytes of a path that are read: servers take no longer one (`UrlSegmentMaxLength`, `MaxFieldLength` of http.sys).
+const MAX_PATH: usize = 16 << 10;
+
 /// Whether a target is that of the session manager, however it is written.
 pub fn is_login(method: &str, target: &str) -> bool {
-    let path = crate::http::path(target);
-    let mut plain = String::new();
-    let mut bytes = path.bytes().take(512);
+    method.eq_ignore_ascii_case("POST") && {
+        let path = plain_path(crate::http::path(target));
+        path.strip_prefix("/api/sessionmngr").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
+/// A path as servers read it: in small letters, octets and backslashes undone, without empty segments and dots (RFC 3986 5.2.4).
+fn plain_path(path: &str) -> String {
+    let mut plain = Vec::new();
+    let mut bytes = path.bytes().take(MAX_PATH);
     while let Some(byte) = bytes.next() {
         let byte = if byte == b'%' {
             let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
@@ -52,12 +62,20 @@ pub fn is_login(method: &str, target: &str) -> bool {
         } else {
             byte
         };
-        if !(byte == b'/' && plain.ends_with('/')) {
-            plain.push(char::from(byte.to_ascii_lowercase()));
+        plain.push(byte.to_ascii_lowercase());
+    }
+    let mut out = String::new();
+    for segment in plain.split(|byte| matches!(byte, b'/' | b'\\')) {
+        match segment {
+            b"" | b"." => {}
+            b".." => out.truncate(out.rfind('/').unwrap_or(0)),
+            _ => {
+                out.push('/');
+                out.push_str(&String::from_utf8_lossy(segment));
+            }
         }
     }
-    let rest = plain.strip_prefix("/api/sessionmngr");
-    method.eq_ignore_ascii_case("POST") && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    out
 }
 
 /// What a token says.
@@ -157,16 +175,19 @@ fn read_tree(root: &Element, token: &mut Token) {
     });
 }
 
-/// The values of the member, escapes undone as far as names and tokens have any. Every text is looked at, wherever it stands.
+/// The values of the member, wherever it stands. Names and texts are taken as lenient readers take them: in either quotation marks, names
+/// without any, comments passed over.
 fn json_values(body: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = body;
-    while let Some((name, behind)) = rest.split_once('"').and_then(|(_, text)| json_text(text)) {
+    while let Some((name, behind)) = json_word(rest) {
         rest = behind;
-        let value = behind.trim_start().strip_prefix(':').and_then(|value| value.trim_start().strip_prefix('"'));
-        if name.eq_ignore_ascii_case(TOKEN)
-            && let Some((value, behind)) = value.and_then(json_text)
-        {
+        if !name.eq_ignore_ascii_case(TOKEN) {
+            continue;
+        }
+        let value = blanks(behind).strip_prefix(':').map(blanks);
+        let value = value.and_then(|value| Some((value.strip_prefix(['"', '\''])?, value.chars().next()?)));
+        if let Some((value, behind)) = value.and_then(|(value, mark)| json_text(value, mark)) {
             rest = behind;
             found.push(value);
         }
@@ -174,13 +195,45 @@ fn json_values(body: &str) -> Vec<String> {
     found
 }
 
+/// The next text or name, and what follows.
+fn json_word(text: &str) -> Option<(String, &str)> {
+    let is_name = |sign: char| sign.is_alphanumeric() || matches!(sign, '_' | '$');
+    let mut rest = text;
+    loop {
+        rest = blanks(rest);
+        let first = rest.chars().next()?;
+        let inside = rest.get(first.len_utf8()..)?;
+        if matches!(first, '"' | '\'') {
+            return json_text(inside, first);
+        }
+        if is_name(first) {
+            let (name, behind) = rest.split_at_checked(rest.find(|sign| !is_name(sign)).unwrap_or(rest.len()))?;
+            return Some((name.to_owned(), behind));
+        }
+        rest = inside;
+    }
+}
+
+/// Behind white space and comments.
+fn blanks(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    loop {
+        let inside = rest.strip_prefix("/*").map(|inside| inside.split_once("*/").map_or("", |(_, behind)| behind));
+        let line = || rest.strip_prefix("//").map(|inside| inside.split_once(['\n', '\r']).map_or("", |(_, behind)| behind));
+        match inside.or_else(line) {
+            Some(behind) => rest = behind.trim_start(),
+            None => return rest,
+        }
+    }
+}
+
 /// A text up to its quotation mark (RFC 8259 §7), and what follows.
-fn json_text(text: &str) -> Option<(String, &str)> {
+fn json_text(text: &str, mark: char) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut characters = text.chars();
     loop {
         match characters.next()? {
-            '"' => return Some((value, characters.as_str())),
+            sign if sign == mark => return Some((value, characters.as_str())),
             '\\' => match characters.next()? {
                 'n' | 'r' | 't' => value.push(' '),
                 'u' => {

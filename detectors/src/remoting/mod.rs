@@ -69,8 +69,9 @@ struct Remoting {
 /// A request of HTTP.
 struct Asked {
     tx_id: u64,
-    method: String,
     target: String,
+    /// It goes to the session manager.
+    is_login: bool,
     content_type: Option<String>,
     /// Its record as it was asked.
     fields: Fields,
@@ -132,6 +133,9 @@ impl Remoting {
             let mut finding = self.finding(&deserialisation::META, context, place);
             finding.context.set("nrbf", deserialisation::evidence(facts, &cause, &carried, max));
             finding.confidence = cause.confidence();
+            if cause.is_suspicion() {
+                (finding.severity, finding.suspected) = (Some(3), true);
+            }
             let text = format!("{} {}", cause.key().replace('\n', " "), facts.texts.join(" "));
             finding.excerpt = shown(&text, max).into_bytes();
             finding.excerpt_of = text.len() as u64;
@@ -243,7 +247,7 @@ impl Remoting {
                 }
                 self.asked.push_back(Asked {
                     tx_id: exchange.tx_id,
-                    method: request.method.clone(),
+                    is_login: manager::is_login(&request.method, &request.target),
                     target: bounded(&request.target, 2 * MAX_URI),
                     content_type: request.content_type.clone(),
                     fields: transaction.fields(),
@@ -259,7 +263,7 @@ impl Remoting {
                 let wanted = part.direction == Direction::ToServer
                     && (remoting.ports.contains(&context.server.port)
                         || remoting.mount_ports.contains(&context.server.port)
-                        || self.asked(part.tx_id).is_some_and(|asked| manager::is_login(&asked.method, &asked.target)));
+                        || self.asked(part.tx_id).is_some_and(|asked| asked.is_login));
                 if let Some((body, bytes)) = self.bodies.take(part, wanted, remoting.max_body) {
                     self.body(context, &body, &bytes, out);
                 }
@@ -272,7 +276,7 @@ impl Remoting {
     fn body(&mut self, context: &Context<'_>, body: &body::Body, bytes: &[u8], out: &mut Findings) {
         let tx_id = body.tx_id;
         let asked = self.asked(tx_id);
-        let (method, target) = asked.map_or_else(Default::default, |asked| (asked.method.clone(), asked.target.clone()));
+        let (is_login, target) = asked.map_or_else(Default::default, |asked| (asked.is_login, asked.target.clone()));
         let content_type = asked.and_then(|asked| asked.content_type.clone());
         let object = ("http", asked.map_or_else(Fields::new, |asked| asked.fields.clone()));
         let limits = Limits::default();
@@ -300,7 +304,7 @@ impl Remoting {
         if let Some(facts) = &facts {
             findings.extend(self.stream(context, facts, &place, out));
         }
-        if to_server && manager::is_login(&method, &target) {
+        if to_server && is_login {
             // A token may stand behind what is held.
             out.content_cut += u64::from(!body.is_whole());
             findings.extend(self.login(context, &target, bytes, &place));

@@ -5,14 +5,17 @@ use std::net::IpAddr;
 use backstop_protocols::nrbf::{Address, Facts};
 
 use super::deserialisation::Carried;
+use crate::names::is_inside;
 
 /// An address that leads away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Foreign {
     /// As it stood.
     pub uri: String,
-    /// It is an address, not a name, and none that a client with a second one inside may write: nothing is guessed.
+    /// It is an address, not a name: nothing is guessed.
     pub certain: bool,
+    /// It may be another address or name of the client, which wants to be called back: it lies inside, and stands as such a one does.
+    pub of_client: bool,
 }
 
 /// The host of an absolute URI, as runtimes read it: without user and port.
@@ -44,18 +47,18 @@ fn leads_away(address: &Address, in_call: bool, carried: &Carried<'_>, home: &dy
     let own = carried.uri.and_then(self::host);
     let callback = in_call && !address.bare;
     let of_client = |ip: IpAddr| ip == client && callback;
-    let (away, certain) = match host.parse::<IpAddr>() {
+    let (away, certain, inside) = match host.parse::<IpAddr>() {
         Ok(ip) => {
             let ip = ip.to_canonical();
             let away = !(ip.is_loopback() || ip.is_unspecified() || ip == server.to_canonical() || of_client(ip));
-            (away, !(callback && home(ip)))
+            (away, true, home(ip))
         }
         Err(_) => {
             let same = own.is_some_and(|own| own.eq_ignore_ascii_case(host)) || host.eq_ignore_ascii_case("localhost");
-            (!(same || callback && may_be_client(host, own)), false)
+            (!(same || callback && may_be_client(host, own)), false, is_inside(host))
         }
     };
-    away.then(|| Foreign { uri: address.uri.clone(), certain })
+    away.then(|| Foreign { uri: address.uri.clone(), certain, of_client: callback && inside })
 }
 
 /// A name that the machine of a client in the same domain may have: which address it has is not seen.

@@ -136,9 +136,21 @@ fn streams_inside_other_bodies_are_read_as_they_are() {
 }
 
 #[test]
-fn a_second_address_of_a_client_inside_is_less_certain_than_one_outside() {
-    let of = |uri: &str| at_8000(&nrbf::callback(uri, "/x.rem"))[0].confidence;
-    assert_eq!(of("tcp://10.20.31.77:4444"), Confidence::Medium);
-    assert_eq!(of("tcp://198.51.100.7:4444"), Confidence::High);
-    assert_eq!(at_8000(&nrbf::bare_reference("tcp://10.20.31.77:4444/x"))[0].confidence, Confidence::High);
+fn a_second_address_of_a_client_inside_is_a_suspicion_and_one_outside_an_attack() {
+    let told = |content: &[u8]| {
+        let found = at_8000(content);
+        assert_eq!(sids(&found), [9_401_011]);
+        (found[0].severity, found[0].suspected, found[0].confidence)
+    };
+    let back = |uri: &str| told(&nrbf::callback(uri, "/x.rem"));
+    let suspected = (Some(3), true, Confidence::Low);
+    // As where a virtual network, or a domain, is the first that a runtime asks for.
+    assert_eq!(back("tcp://172.17.0.2:4444"), suspected);
+    assert_eq!(back("tcp://console.other.lan:4444"), suspected);
+    assert_eq!(back("tcp://198.51.100.7:4444"), (None, false, Confidence::High));
+    assert_eq!(back("tcp://c2.example.net:4444"), (None, false, Confidence::Medium));
+    // What does not wait for calls, and what is not alone.
+    let address = "tcp://10.20.31.77:4444";
+    assert_eq!(told(&nrbf::bare_reference(address)), (None, false, Confidence::High));
+    assert_eq!(told(&nrbf::callback(address, "http://198.51.100.7/x")), (None, false, Confidence::High));
 }

@@ -87,6 +87,31 @@ fn tokens_of_others_are_told_and_their_look_alikes_are_not() {
             post("/api/sessionMngrs/", XML, &token(bad), "404"),
         ),
         (
+            "a path with detours",
+            post(&format!("/x/../api{}\\sessionMngr", "/.".repeat(2_000)), XML, &token(bad), "201"),
+            post("/api/sessionMngr/../jobs", XML, &token(bad), "201"),
+        ),
+        (
+            "a whole address",
+            post("https://vbr01:9398/api/sessionMngr/?v=latest", XML, &token(bad), "201"),
+            post("https://vbr01:9398/api/jobs?/api/sessionMngr/", XML, &token(bad), "201"),
+        ),
+        (
+            "as JSON in other quotation marks",
+            post(LOGIN, "application/json", json(bad).replace('"', "'").as_bytes(), "201"),
+            post(LOGIN, "application/json", json(good).replace('"', "'").as_bytes(), "201"),
+        ),
+        (
+            "as JSON without any around the name, behind comments",
+            post(
+                LOGIN,
+                "application/json",
+                format!("/* \" */ {{ // it's\n a:1, {} ", &json(bad)[2..].replacen('"', "", 2)).as_bytes(),
+                "201",
+            ),
+            post(LOGIN, "application/json", format!("{{ \"a\": \"VMwareSSOToken: '\", \"b\": \"{bad}\" }}").as_bytes(), "201"),
+        ),
+        (
             "two tokens",
             post(LOGIN, XML, &[token(good), token(bad)].concat().replace_spec(), "201"),
             post(LOGIN, XML, &[token(good), token(good)].concat().replace_spec(), "201"),

@@ -41,6 +41,7 @@ pub use wmio::{Datum, Object as WmiObject};
 
 pub use super::ndr::Handle;
 use super::ndr::Ndr;
+use super::transaction::Interface;
 
 /// How arguments are marshalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,7 +231,7 @@ fn either_way(interface: u128, opnum: u16, stub: &[u8], little: bool, max_left: 
 
 /// The same where nobody saw of which interface it is either: a call that makes something run, whose arguments are those and no others.
 #[must_use]
-pub fn recognised(opnum: u16, stub: &[u8], little: bool) -> Option<(Call, (u128, (u16, u16)), Marshalling)> {
+pub fn recognised(opnum: u16, stub: &[u8], little: bool) -> Option<(Call, Interface, Marshalling)> {
     const CANDIDATES: [(u128, (u16, u16)); 3] = [(names::SVCCTL, (2, 0)), (names::TASKS, (1, 0)), (names::WBEM_SERVICES, (0, 0))];
     // Where results are to be put ([MS-WMI] 3.1.4.3.22): two pointers, and alignment.
     const MAX_LEFT: usize = 16 + 7;
@@ -242,7 +243,7 @@ pub fn recognised(opnum: u16, stub: &[u8], little: bool) -> Option<(Call, (u128,
             Asked::Wmi(Wmi::Method(method)) => method.input.is_some(),
             _ => false,
         };
-        is_it.then_some((call, (uuid, version), how))
+        is_it.then_some((call, Interface { uuid, version, assumed: true }, how))
     })
 }
 

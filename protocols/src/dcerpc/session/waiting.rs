@@ -94,8 +94,7 @@ impl Call {
             && let Some((call, interface, how)) =
                 exchange.opnum.and_then(|opnum| calls::recognised(opnum, stub, exchange.marshalling.is_none_or(|how| how.little)))
         {
-            let (uuid, version) = interface;
-            exchange.interface = Some(Interface { uuid, version, assumed: true });
+            exchange.interface = Some(interface);
             exchange.marshalling = Some(how);
             exchange.call = Some(Box::new(call));
         }
