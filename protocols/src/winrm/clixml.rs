@@ -1,5 +1,6 @@
 //! CLIXML ([MS-PSRP] 2.2.5): a pipeline as the script text that runs, and texts of other objects.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::transaction::Parameter;
@@ -13,6 +14,9 @@ const MAX_DEPTH: usize = 8;
 const MAX_PARAMETERS: usize = 64;
 /// Elements of a list or table that are written out.
 const MAX_ITEMS: usize = 1_024;
+/// How many times its own length a pipeline may become, and what an element costs besides its text: less than it takes itself.
+const WRITTEN: usize = 8;
+const VISIT: usize = 16;
 
 /// A pipeline ([MS-PSRP] 2.2.2.10, 2.2.3.11).
 #[derive(Debug, Default)]
@@ -41,7 +45,7 @@ pub fn pipeline(data: &str, limits: &Limits) -> Pipeline {
         }
     };
     (pipeline.capped, pipeline.truncated) = (tree.capped, tree.truncated);
-    let objects = Objects::of(&tree.root);
+    let objects = Objects::of(&tree.root, data.len());
     let mut statements: Vec<String> = Vec::new();
     // The object itself may be handed over instead of the message around it.
     let shell = objects.property(&tree.root, "PowerShell").unwrap_or(&tree.root);
@@ -63,6 +67,7 @@ pub fn pipeline(data: &str, limits: &Limits) -> Pipeline {
         }
     }
     pipeline.text = statements.join("\n");
+    pipeline.capped |= objects.left.get() == 0;
     pipeline
 }
 
@@ -72,11 +77,17 @@ fn statement(objects: &Objects<'_>, list: &Element, room: &mut usize, out: &mut 
     let commands: Vec<&Element> = objects.items(list).collect();
     let alone = commands.len() == 1;
     for command in commands {
+        if !objects.visit(0) {
+            break;
+        }
         let Some(name) = objects.property(command, "Cmd").map(|name| unescape(&name.text())) else { continue };
         let is_script =
             objects.property(command, "IsScript").is_some_and(|value| value.text().trim().eq_ignore_ascii_case("true"));
         let mut one = if is_script && !alone && name.contains(['#', '\n', ';']) { format!("& {{\n{name}\n}}") } else { name };
         for argument in objects.property(command, "Args").into_iter().flat_map(|arguments| objects.items(arguments)) {
+            if !objects.visit(0) {
+                break;
+            }
             let name = objects.property(argument, "N").filter(|name| name.name != "Nil").map(|name| unescape(&name.text()));
             let value = objects.property(argument, "V").filter(|value| value.name != "Nil");
             let mut written = String::new();
@@ -120,6 +131,17 @@ fn statement(objects: &Objects<'_>, list: &Element, room: &mut usize, out: &mut 
 /// A value as PowerShell would write it. What it is may be of any kind; what matters is the text in it.
 fn write(objects: &Objects<'_>, value: &Element, depth: usize, out: &mut String) {
     let value = objects.resolve(value);
+    let begin = out.len();
+    if objects.visit(0) {
+        write_value(objects, value, depth, out);
+        // What stands inside was counted by itself.
+        if value.name != "Obj" {
+            objects.visit(out.len() - begin);
+        }
+    }
+}
+
+fn write_value(objects: &Objects<'_>, value: &Element, depth: usize, out: &mut String) {
     match value.name.as_str() {
         // 2.2.5.1.20, 2.2.5.1.24: nothing, and what is encrypted.
         "Nil" => out.push_str("$null"),
@@ -163,7 +185,11 @@ fn compound(objects: &Objects<'_>, value: &Element, depth: usize, out: &mut Stri
     let plain = value.elements().find(|inner| !matches!(inner.name.as_str(), "TN" | "TNRef" | "MS" | "Props" | "ToString"));
     match plain.or_else(|| value.child("ToString")) {
         Some(inner) if inner.name != "ToString" => write(objects, inner, depth, out),
-        Some(text) => quote(&unescape(&text.text()), out),
+        Some(text) => {
+            let begin = out.len();
+            quote(&unescape(&text.text()), out);
+            objects.visit(out.len() - begin);
+        }
         None => {}
     }
 }
@@ -201,21 +227,26 @@ pub fn texts(data: &str, limits: &Limits) -> (String, bool) {
 /// A number among the extended properties of an object.
 pub fn number(data: &str, name: &str, limits: &Limits) -> Option<i64> {
     let tree = xml::parse(data, limits).ok()?;
-    Objects::of(&tree.root).property(&tree.root, name)?.text().trim().parse().ok()
+    Objects::of(&tree.root, 0).property(&tree.root, name)?.text().trim().parse().ok()
 }
 
 /// A text among them.
 pub fn text(data: &str, name: &str, limits: &Limits) -> Option<String> {
     let tree = xml::parse(data, limits).ok()?;
-    let text = unescape(&Objects::of(&tree.root).property(&tree.root, name)?.text());
+    let text = unescape(&Objects::of(&tree.root, 0).property(&tree.root, name)?.text());
     Some(text.chars().take(32).collect())
 }
 
 /// Objects by the numbers that references name ([MS-PSRP] 2.2.5.2.2).
-struct Objects<'a>(HashMap<&'a str, &'a Element>);
+struct Objects<'a> {
+    known: HashMap<&'a str, &'a Element>,
+    /// What may still be written: references to references would multiply it without end.
+    left: Cell<usize>,
+}
 
 impl<'a> Objects<'a> {
-    fn of(root: &'a Element) -> Self {
+    /// `len`: bytes of the whole.
+    fn of(root: &'a Element, len: usize) -> Self {
         let mut known = HashMap::new();
         let mut stack = vec![root];
         while let Some(element) = stack.pop() {
@@ -226,14 +257,20 @@ impl<'a> Objects<'a> {
             }
             stack.extend(element.elements());
         }
-        Self(known)
+        Self { known, left: Cell::new(len.saturating_mul(WRITTEN)) }
+    }
+
+    /// Something is visited, and so many bytes of it written; whether that may go on.
+    fn visit(&self, bytes: usize) -> bool {
+        self.left.set(self.left.get().saturating_sub(bytes.saturating_add(VISIT)));
+        self.left.get() > 0
     }
 
     fn resolve(&self, element: &'a Element) -> &'a Element {
         if element.name != "Ref" {
             return element;
         }
-        element.attribute("RefId").and_then(|number| self.0.get(number)).copied().unwrap_or(element)
+        element.attribute("RefId").and_then(|number| self.known.get(number)).copied().unwrap_or(element)
     }
 
     /// A property of an object, extended or adapted ([MS-PSRP] 2.2.5.2.8, 2.2.5.2.9).
@@ -304,4 +341,40 @@ pub fn whole_text(element: &Element) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipeline whose command has this as its only argument's value.
+    fn of(value: &str, objects: &str) -> Pipeline {
+        let data = format!(
+            "<Obj RefId=\"a\"><MS><Obj N=\"PowerShell\" RefId=\"b\"><MS><Obj N=\"Cmds\" RefId=\"c\"><LST><Obj RefId=\"d\"><MS>\
+             <S N=\"Cmd\">Get-Item</S><B N=\"IsScript\">false</B><Obj N=\"Args\" RefId=\"e\"><LST><Obj RefId=\"f\"><MS>\
+             <Nil N=\"N\"/>{value}</MS></Obj></LST></Obj></MS></Obj></LST></Obj></MS></Obj>{objects}</MS></Obj>"
+        );
+        pipeline(&data, &Limits::default())
+    }
+
+    #[test]
+    fn references_are_written_out_within_bounds() {
+        let plain =
+            of("<Obj N=\"V\" RefId=\"0\"><LST><S>x</S><Ref RefId=\"1\"/></LST></Obj>", "<Obj RefId=\"1\"><I32>7</I32></Obj>");
+        assert_eq!((plain.text.as_str(), plain.capped), ("Get-Item @('x',7)", false));
+        // Each of seven lists names the next one a hundred times, and the last one a text.
+        let list = |number: usize| {
+            format!("<Obj RefId=\"{number}\"><LST>{}</LST></Obj>", format!("<Ref RefId=\"{}\"/>", number + 1).repeat(100))
+        };
+        let lists: String = (1..8).map(list).collect();
+        let many = of("<Ref N=\"V\" RefId=\"1\"/>", &format!("{lists}<Obj RefId=\"8\"><S>x</S></Obj>"));
+        assert!(many.capped && many.text.len() < 200_000, "{}", many.text.len());
+        // A long text, a thousand times.
+        let long = format!("<Obj RefId=\"2\"><ToString>{}</ToString></Obj>", "y".repeat(50_000));
+        let much = of(
+            "<Ref N=\"V\" RefId=\"1\"/>",
+            &format!("<Obj RefId=\"1\"><LST>{}</LST></Obj>{long}", "<Ref RefId=\"2\"/>".repeat(1_000)),
+        );
+        assert!(much.capped && much.text.len() < 1_000_000, "{}", much.text.len());
+    }
 }

@@ -220,6 +220,9 @@ fn string(heap: &[u8], at: u32, max: usize) -> Option<Text> {
         return Some(Text { text: (*name).to_owned(), truncated: false });
     }
     let (&flag, rest) = heap.get(usize::try_from(at).ok()?..)?.split_first()?;
+    // No more is searched than is kept: references may all point at one long text.
+    let unit = if flag == 0 { 1 } else { 2 };
+    let rest = rest.get(..max.saturating_add(1).saturating_mul(unit)).unwrap_or(rest);
     if flag != 0 {
         let ended = rest.as_chunks::<2>().0.contains(&[0, 0]);
         return Some(Text::utf16(rest, ended, max, true));
