@@ -47,8 +47,8 @@ pub static WMI: Meta = Meta {
         "BACKSTOP Command run through WMI",
         &[T1047],
         "ExecMethod of IWbemServices ([MS-WMI]) with Create of Win32_Process, or a CommandLineEventConsumer or ActiveScriptEventConsumer \
-         that is put; the evidence has the command line, and what the method returned. Severity 3 and suspected, for a backup server and \
-         once an hour for each pair of hosts: ExecMethod sealed, or WbemLevel1Login activated or bound and nothing else to be seen. \
+         that is put; the evidence has the command line, and what the method returned. Severity 3 and suspected, for backup servers (all \
+         servers, where none is configured) and once an hour for each pair of hosts: ExecMethod sealed, or WbemLevel1Login activated or bound and nothing else to be seen. \
          Silent: known_clients, and a backup server with its agents, as long as no content is met; queries, objects that are read, \
          other methods.",
     )

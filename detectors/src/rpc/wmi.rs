@@ -115,7 +115,10 @@ impl Doors {
 /// A finding that is not on what was seen.
 pub fn suspect(finding: &mut Finding, context: &Context<'_>, confidence: Confidence) {
     (finding.severity, finding.suspected, finding.confidence) = (Some(3), true, confidence);
-    finding.requires = vec![Role::BackupServer(context.server.addr)];
+    // Where nobody said which servers matter, each may.
+    if !context.config.backup_servers.is_empty() {
+        finding.requires = vec![Role::BackupServer(context.server.addr)];
+    }
     let key = [&finding.meta.sid().to_be_bytes()[..], &pair(context)].concat();
     finding.threshold = Some(Threshold { key, window: context.config.policy_window });
 }
