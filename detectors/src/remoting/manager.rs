@@ -53,17 +53,7 @@ pub fn is_login(method: &str, target: &str) -> bool {
 
 /// A path as servers read it: in small letters, octets and backslashes undone, without empty segments and dots (RFC 3986 5.2.4).
 fn plain_path(path: &str) -> String {
-    let mut plain = Vec::new();
-    let mut bytes = path.bytes().take(MAX_PATH);
-    while let Some(byte) = bytes.next() {
-        let byte = if byte == b'%' {
-            let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
-            std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(b'%')
-        } else {
-            byte
-        };
-        plain.push(byte.to_ascii_lowercase());
-    }
+    let plain = undone(path.get(..path.floor_char_boundary(MAX_PATH)).unwrap_or(path)).to_ascii_lowercase();
     let mut out = String::new();
     for segment in plain.split(|byte| matches!(byte, b'/' | b'\\')) {
         match segment {
@@ -78,6 +68,21 @@ fn plain_path(path: &str) -> String {
     out
 }
 
+/// Octets written as `%xx` (RFC 3986 2.1).
+fn undone(text: &str) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        plain.push(if byte == b'%' {
+            let digits = [bytes.next().unwrap_or_default(), bytes.next().unwrap_or_default()];
+            std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(b'%')
+        } else {
+            byte
+        });
+    }
+    plain
+}
+
 /// What a token says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Token {
@@ -87,7 +92,7 @@ pub struct Token {
     pub subjects: Vec<String>,
 }
 
-/// The tokens of a body, XML or JSON; those that can be read.
+/// The tokens of a body, XML, JSON or a form; those that can be read.
 pub fn tokens(body: &[u8]) -> Vec<Token> {
     let body = text(body).map_or_else(|| String::from_utf8_lossy(body).into_owned(), |(text, _)| text);
     let mut found = Vec::new();
@@ -105,7 +110,7 @@ pub fn tokens(body: &[u8]) -> Vec<Token> {
             });
         }
     } else {
-        for value in json_values(&body).into_iter().take(MAX_TOKENS) {
+        for value in json_values(&body).into_iter().chain(form_values(&body)).take(MAX_TOKENS) {
             let mut token = Token::default();
             read_text(&value, &mut token);
             found.push(token);
@@ -173,6 +178,17 @@ fn read_tree(root: &Element, token: &mut Token) {
         "NameID" | "NameIdentifier" => add(&mut token.subjects, &element.text()),
         _ => {}
     });
+}
+
+/// The values of the field, of a model or of itself: `spec.VMwareSSOToken=…`.
+fn form_values(body: &str) -> impl Iterator<Item = String> {
+    body.trim().split('&').filter_map(|field| {
+        let (name, value) = field.split_once('=')?;
+        let name = undone(name).to_ascii_lowercase();
+        let last = name.rsplit(|byte| matches!(byte, b'.' | b'[')).next()?.trim_ascii();
+        let last = last.strip_suffix(b"]").unwrap_or(last);
+        last.eq_ignore_ascii_case(TOKEN.as_bytes()).then(|| String::from_utf8_lossy(&undone(value)).into_owned())
+    })
 }
 
 /// The values of the member, wherever it stands. Names and texts are taken as lenient readers take them: in either quotation marks, names

@@ -3,6 +3,7 @@ use super::*;
 const SID: u64 = 9_401_013;
 const LOGIN: &str = "/api/sessionMngr/?v=latest";
 const XML: &str = "application/xml";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 fn assertion(issuer: &str) -> String {
     format!(
@@ -44,6 +45,7 @@ fn tokens_of_others_are_told_and_their_look_alikes_are_not() {
                 .collect::<String>(),
         )
     };
+    let form = |issuer: &str| BASE64.encode(assertion(issuer).as_bytes()).replace('+', "%2b").replace('=', "%3D");
     let old = |issuer: &str| {
         spec(
             &BASE64
@@ -110,6 +112,11 @@ fn tokens_of_others_are_told_and_their_look_alikes_are_not() {
                 "201",
             ),
             post(LOGIN, "application/json", format!("{{ \"a\": \"VMwareSSOToken: '\", \"b\": \"{bad}\" }}").as_bytes(), "201"),
+        ),
+        (
+            "as a form",
+            post(LOGIN, FORM, format!("a=%7B&spec.VMwareSSO%54oken={}", form(bad)).as_bytes(), "201"),
+            post(LOGIN, FORM, format!("a=%7B&spec.VMwareSSO%54oken={}&Token={}", form(good), form(bad)).as_bytes(), "201"),
         ),
         (
             "two tokens",
