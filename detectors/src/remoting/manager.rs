@@ -52,7 +52,7 @@ pub fn is_login(method: &str, target: &str) -> bool {
 }
 
 /// A path as servers read it: in small letters, octets and backslashes undone, without empty segments and dots (RFC 3986 5.2.4).
-fn plain_path(path: &str) -> String {
+pub(super) fn plain_path(path: &str) -> String {
     let plain = undone(path.get(..path.floor_char_boundary(MAX_PATH)).unwrap_or(path)).to_ascii_lowercase();
     let mut out = String::new();
     for segment in plain.split(|byte| matches!(byte, b'/' | b'\\')) {

@@ -2,6 +2,7 @@
 
 use backstop_protocols::nrtp::Message;
 
+use super::manager::plain_path;
 use crate::finding::Stage;
 use crate::mitre::T1190;
 use crate::{Context, Meta};
@@ -21,11 +22,11 @@ pub static META: Meta = Meta {
            other ports, and ordinary requests of HTTP to such a path.",
 };
 
-/// Whether a URI is that of the object. Case does not count: what the service makes of it nobody has said.
+/// Whether a URI is that of the object. Neither case nor `%xx` nor detours count: what the service makes of it nobody has said.
 pub fn is_trigger(uri: &str) -> bool {
     let object = Message::object(uri);
     let object = object.split(['?', '#']).next().unwrap_or_default();
-    object.trim_matches('/').trim().eq_ignore_ascii_case("trigger")
+    plain_path(object).trim_matches(['/', ' ']) == "trigger"
 }
 
 /// Whether the server's port is one of the service.
