@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # DCE/RPC over TCP, end to end: impacket makes a service, a task, a job of the old scheduler and WMI requests on a small peer
-# (scripts/rpc-peer.py), with NDR in the clear and sealed; recorded with tcpdump on loopback and replayed through the sensor.
+# (scripts/rpc-peer.py), with NDR in the clear and sealed, and through pipes of impacket's servers of SMB 1 and 2; recorded with
+# tcpdump on loopback and replayed through the sensor.
 # Skipped where impacket, tcpdump or the right to capture is missing.
 # usage: scripts/rpc-live.sh [BACKSTOP]      KEEP=FILE keeps the capture; PYTHON names the interpreter that has impacket
 set -euo pipefail
@@ -12,21 +13,29 @@ need_tools "$python" tcpdump
 begin
 # The server has an address of its own, so that its client is another host.
 server=127.0.0.10
-port=$((20000 + $$ * 2 % 12000))
-record "tcp portrange $port-$((port + 1))" "$top/scripts/rpc-peer.py" "$server" "$port"
+port=$((20000 + $$ * 4 % 12000))
+record "tcp portrange $port-$((port + 3)) and host $server" "$top/scripts/rpc-peer.py" "$server" "$port"
+# What pipes lead to is on no wire: an address that is not recorded.
+behind=127.0.0.11
+"$python" "$top/scripts/rpc-peer.py" "$behind" "$port" >behind &
+peer="$peer $!"
+wait_for behind "$!" || { echo 'failed: the peer behind the pipes does not start' >&2; exit 1; }
 
-"$python" - "$server" "$port" "$top/protocols/src/dcerpc/calls/tests/stubs.txt" <<'PYTHON'
+"$python" - "$server" "$port" "$behind" "$top/protocols/src/dcerpc/calls/tests/stubs.txt" <<'PYTHON'
 import sys
+import threading
+import time
 
+from impacket import smb, smb3structs, smbserver
 from impacket.dcerpc.v5 import atsvc, epm, rpcrt, scmr, transport, tsch
 from impacket.dcerpc.v5 import dcomrt
 from impacket.dcerpc.v5.dcom import wmi
 from impacket.dcerpc.v5.dtypes import NULL
 
-server, port = sys.argv[1], int(sys.argv[2])
+server, port, behind = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 # Arguments as impacket's own classes write them; they need a real server's answers to be made here.
 stubs = {}
-for line in open(sys.argv[3]):
+for line in open(sys.argv[4]):
     name, opnum, how, stub = line.split()[-4:] if not line.startswith("#") else [""] * 4
     if how == "ndr":
         stubs[name, int(opnum)] = bytes.fromhex(stub)
@@ -96,6 +105,43 @@ try:
 except Exception:
     pass
 sealed.disconnect()
+
+
+def serve(number, newer):
+    shares = smbserver.SimpleSMBServer(server, number)
+    shares.setSMB2Support(newer)
+    for pipe in ("atsvc", "svcctl"):
+        shares.registerNamedPipe(pipe, (behind, port))
+    shares.start()
+
+
+# Through pipes: the new scheduler and the manager of services.
+for number, dialect in ((port + 1, smb3structs.SMB2_DIALECT_002), (port + 2, smb.SMB_DIALECT)):
+    threading.Thread(target=serve, args=(number, dialect != smb.SMB_DIALECT), daemon=True).start()
+    time.sleep(1)
+
+    def pipe(name, interface):
+        rpc = transport.DCERPCTransportFactory(f"ncacn_np:{server}[\\pipe\\{name}]")
+        rpc.set_dport(number)
+        rpc.setRemoteHost(server)
+        rpc.set_credentials("ann", "Live-Passw0rd", "CORP")
+        rpc.preferred_dialect(dialect)
+        dce = rpc.get_dce_rpc()
+        dce.connect()
+        dce.bind(interface)
+        return dce
+
+    tasks = pipe("atsvc", tsch.MSRPC_UUID_TSCHS)
+    path = f"\\PipeTask{number - port}"
+    tsch.hSchRpcRegisterTask(tasks, path, xml, tsch.TASK_CREATE, NULL, tsch.TASK_LOGON_NONE)
+    tsch.hSchRpcRun(tasks, path)
+    tsch.hSchRpcDelete(tasks, path)
+    tasks.disconnect()
+    services = pipe("svcctl", scmr.MSRPC_UUID_SCMR)
+    manager = scmr.hROpenSCManagerW(services)["lpScHandle"]
+    made = scmr.hRCreateServiceW(services, manager, "PipeSvc\0", "Pipe\0", lpBinaryPathName="%COMSPEC% /Q /c echo pipe\0")
+    scmr.hRDeleteService(services, made["lpServiceHandle"])
+    services.disconnect()
 PYTHON
 recorded
 sensor "${1:-}"
@@ -109,7 +155,14 @@ port = int(sys.argv[2])
 alerts = [record for record in records if record["event_type"] == "alert"]
 told = sorted((a["alert"]["signature_id"], a["alert"]["severity"], a["alert"]["metadata"]["outcome"][0]) for a in alerts)
 expected = [(9404003, 1, "success"), (9404004, 1, "success"), (9404004, 2, "success"), (9404004, 3, "unknown"), (9404005, 1, "success")]
-assert told == expected, told
+# Through the pipes of either version a service and a task.
+piped = [(9404003, 1, "success"), (9404004, 2, "success")] * 2
+assert told == sorted(expected + piped), told
+dialects = {a["smb"]["dialect"] for a in alerts if "smb" in a}
+assert dialects == {"NT LM 0.12", "2.02"}, dialects
+names = {a["alert"]["context"]["dcerpc"]["arguments"].get("path") for a in alerts if "smb" in a}
+assert names == {"\\PipeTask1", "\\PipeTask2", None}, names
+alerts = [a for a in alerts if "smb" not in a]
 
 
 def context(sid, severity):
@@ -131,5 +184,5 @@ calls = [record["dcerpc"] for record in records if record["event_type"] == "dcer
 assert any(call.get("req", {}).get("opnum") == 3 for call in calls), "no ept_map"
 assert not [record for record in records if record["event_type"] == "anomaly"]
 assert "Live-Passw0rd" not in json.dumps(records)
-print(f"passed: {len(calls)} binds and calls, {len(alerts)} alerts")
+print(f"passed: {len(calls)} binds and calls, {len(told)} alerts")
 PYTHON
