@@ -39,7 +39,8 @@ pub struct Limits {
     pub max_files: usize,
     /// Bytes of files that wait to be put together (SMB).
     pub max_file_bytes: usize,
-    /// Bytes of one WS-Management message that are decoded, and of the PowerShell messages of one direction that wait for fragments.
+    /// Bytes of one WS-Management message that are decoded, and of the PowerShell messages of one direction that wait for fragments;
+    /// bytes of the registration of a task (DCE/RPC).
     pub max_envelope: usize,
 }
 

@@ -300,7 +300,7 @@ impl Session {
         if pdu.tag.is_some() {
             call.tx_id = pdu.tag;
         }
-        if call.request(&piece, self.limits.max_message) {
+        if call.request(&piece, &self.limits) {
             self.report(anomaly::MESSAGE_TOO_LONG, pdu.direction, out);
         }
         if piece.last {

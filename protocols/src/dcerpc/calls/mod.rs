@@ -206,6 +206,12 @@ pub fn uuid_text(uuid: u128) -> String {
     format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
 }
 
+/// Whether what runs may stand behind any amount of text that says nothing: definitions of tasks have descriptions and comments.
+#[must_use]
+pub const fn is_long(interface: u128, opnum: u16) -> bool {
+    interface == names::TASKS && opnum == 1
+}
+
 /// The decoded arguments of a call this reader knows. `None`: it is no such call, or nothing of it can be read.
 #[must_use]
 pub fn request(interface: u128, opnum: u16, stub: &[u8], how: Marshalling) -> Option<Call> {

@@ -92,7 +92,9 @@ impl Action {
 #[must_use]
 pub fn read(text: &Text) -> Option<Definition> {
     let body = text.text.trim_start_matches('\u{feff}');
-    let tree = xml::parse(body, &Limits::default()).ok()?;
+    let usual = Limits::default();
+    let limits = Limits { max_message: body.len(), max_text: usual.max_text, max_nodes: usual.max_nodes, ..usual };
+    let tree = xml::parse_wanted(body, &limits, WANTED).ok()?;
     if tree.root.name != "Task" {
         return None;
     }
@@ -115,6 +117,20 @@ pub fn read(text: &Text) -> Option<Definition> {
     }
     Some(definition)
 }
+
+/// What is read of a definition: a description of any length takes no room from it.
+const WANTED: xml::Wanted = xml::Wanted {
+    element: |around, name| match around {
+        [] => true,
+        [_] => matches!(name, "Actions" | "Principals" | "Settings" | "Triggers"),
+        [_, part, ..] => match part.name.as_str() {
+            "Settings" => name == "Hidden",
+            "Triggers" => around.len() == 2,
+            _ => true,
+        },
+    },
+    attribute: |_| false,
+};
 
 fn action(element: &Element) -> Action {
     let text = |name: &str| element.child(name).map(|child| child.text().trim().to_owned()).unwrap_or_default();

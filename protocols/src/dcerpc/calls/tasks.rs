@@ -68,7 +68,7 @@ pub enum Task {
 pub struct Registration {
     /// Where; the server makes a name where there is none.
     pub path: Option<Text>,
-    /// The definition as it came.
+    /// The definition as it came, its beginning.
     pub xml: Text,
     /// What it says, where it can be read.
     pub definition: Option<Definition>,
@@ -104,8 +104,9 @@ pub fn task(opnum: u16, ndr: &mut Ndr<'_>) -> Option<Task> {
     Some(match opnum {
         1 => {
             let mut registration = Registration { path: ndr.unique_string(true, MAX_NAME)?, ..Registration::default() };
-            registration.xml = ndr.wide(MAX_TEXT)?;
-            registration.definition = task_xml::read(&registration.xml);
+            let xml = ndr.wide(usize::MAX)?;
+            registration.definition = task_xml::read(&xml);
+            registration.xml = xml.cut(MAX_TEXT);
             let _ = read_registration(&mut registration, ndr);
             Task::Register(Box::new(registration))
         }

@@ -34,6 +34,16 @@ impl Text {
         Self { text, truncated: !whole }
     }
 
+    /// The beginning of it.
+    #[must_use]
+    pub fn cut(mut self, max: usize) -> Self {
+        if self.text.len() > max {
+            self.text = head(&self.text, max).to_owned();
+            self.truncated = true;
+        }
+        self
+    }
+
     /// A text of bytes up to the first null: UTF-8 where it is that, or else Latin-1, whatever the code page was.
     #[must_use]
     pub fn narrow(bytes: &[u8], whole: bool, max: usize) -> Self {

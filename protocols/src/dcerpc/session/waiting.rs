@@ -35,7 +35,9 @@ impl Call {
     }
 
     /// A fragment of its arguments; whether a cap bit now.
-    pub fn request(&mut self, piece: &Piece<'_>, max: usize) -> bool {
+    pub fn request(&mut self, piece: &Piece<'_>, limits: &Limits) -> bool {
+        let long = self.exchange.interface().zip(self.exchange.opnum).is_some_and(|(uuid, opnum)| calls::is_long(uuid, opnum));
+        let max = if long { limits.max_message.max(limits.max_envelope) } else { limits.max_message };
         let part = self.exchange.request.get_or_insert_default();
         let before = part.capped;
         part.push(piece, max);

@@ -35,6 +35,36 @@ fn arguments_beyond_the_cap_are_counted_and_told() {
 }
 
 #[test]
+fn no_text_in_front_of_them_hides_the_actions_of_a_task() {
+    const TASKS: u128 = 0x86d3_5949_83c9_4044_b424_db36_3231_fd0c;
+    let padding = "x".repeat(200_000);
+    for front in
+        [format!("<RegistrationInfo><Description>{padding}</Description></RegistrationInfo>"), format!("<!--{padding}-->")]
+    {
+        let xml = format!("<Task>{front}<Actions><Exec><Command>cmd.exe</Command></Exec></Actions></Task>\0");
+        let units: Vec<u8> = xml.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let count = u32::try_from(units.len() / 2).unwrap();
+        let mut stub: Vec<u8> = [0, count, 0, count].into_iter().flat_map(u32::to_le_bytes).chain(units).collect();
+        stub.resize(stub.len().next_multiple_of(4) + 20, 0);
+        let bind = LITTLE.contexts(&[(0, TASKS, (1, 0), &[talk::NDR])]);
+        let mut script = vec![(UP, LITTLE.pdu(11, WHOLE, 1, &bind, None))];
+        let pieces: Vec<&[u8]> = stub.chunks(5_000).collect();
+        for (number, piece) in pieces.iter().enumerate() {
+            let flags = if number == 0 { FIRST } else { 0 } | if number + 1 == pieces.len() { LAST } else { 0 };
+            script.push((UP, LITTLE.request(flags, 2, (0, 1), piece, None)));
+        }
+        let out = lines(&script);
+        assert_eq!(out.anomalies, Vec::<&str>::new());
+        let call = out.records().last().copied().unwrap().clone();
+        let arguments = format!("{:?}", object(&call.context, "arguments"));
+        assert!(
+            arguments.contains("cmd.exe") && !arguments.contains("truncated") && arguments.len() < 10_000,
+            "{arguments:.500}"
+        );
+    }
+}
+
+#[test]
 fn calls_that_wait_are_bounded_in_number_and_in_bytes() {
     let limits = Limits { max_message: 10_000, max_buffer: 70_000, ..Limits::default() };
     let (mut out, mut driver) = (Lines::default(), Driver::new(limits));
