@@ -99,6 +99,26 @@ impl Facts {
         self.types.push(Type { name: bounded(name.as_bytes(), MAX_NAME), library, nested });
     }
 
+    /// Adds what another part of the stream says, within bounds.
+    pub(crate) fn join(&mut self, other: Self) {
+        let free = MAX_LISTED.saturating_sub(self.types.len());
+        let known: HashSet<&str> = self.types.iter().map(|known| known.name.as_str()).collect();
+        let new: Vec<Type> = other.types.into_iter().filter(|one| !known.contains(one.name.as_str())).collect();
+        self.limited |= other.limited || new.len() > free;
+        self.types.extend(new.into_iter().take(free));
+        let free = MAX_LISTED.saturating_sub(self.addresses.len());
+        self.addresses.extend(other.addresses.into_iter().take(free));
+        let free = MAX_LISTED.saturating_sub(self.targets.len());
+        self.targets.extend(other.targets.into_iter().take(free));
+        self.remote |= other.remote;
+        self.nested += other.nested;
+    }
+
+    /// Nothing that tells what a stream does.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.types.is_empty() && self.addresses.is_empty() && self.targets.is_empty()
+    }
+
     /// What is kept while a reply is waited for.
     pub fn trim(&mut self) {
         self.texts = Vec::new();
@@ -151,6 +171,23 @@ pub fn facts_inside(bytes: &[u8], limits: &Limits) -> Option<Facts> {
         rest = stream.get(1..).unwrap_or_default();
     }
     (facts.nested > 0).then_some(facts)
+}
+
+/// What a part of a stream says that begins anywhere: classes, and streams inside.
+#[must_use]
+pub fn facts_within(bytes: &[u8], limits: &Limits) -> Facts {
+    let mut facts = facts_inside(bytes, limits).unwrap_or_default();
+    facts.texts = Vec::new();
+    let mut known: HashSet<String> = facts.types.iter().map(|known| known.name.clone()).collect();
+    let mut from = 0;
+    while let Some((at, name)) = hidden::next(bytes, from) {
+        from = at + 1;
+        let name = bounded(name, MAX_NAME);
+        if known.insert(name.clone()) {
+            facts.add_type(&name, None, 0);
+        }
+    }
+    facts
 }
 
 /// Adds what base64 texts hold, each for itself.

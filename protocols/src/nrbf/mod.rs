@@ -21,7 +21,7 @@ mod tests;
 mod vectors;
 mod walk;
 
-pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, facts_inside, plain};
+pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, facts_inside, facts_within, plain};
 pub use find::{is_header, may_be_header, may_begin};
 pub use primitive::{Primitive, Scalar};
 pub use walk::{Class, Returned, Visit, Walk, walk};

@@ -61,6 +61,11 @@ impl Exchanges {
         }
     }
 
+    /// More of a request that was told already.
+    pub fn more(tx_id: u64, message: &Message, client: Direction, out: &mut dyn Sink) {
+        tell(client, tx_id, Stage::Requested, Some(message), None, out);
+    }
+
     fn give_up_first(&mut self, client: Direction, out: &mut dyn Sink) {
         if let Some((tx_id, request)) = self.pending.pop_front() {
             self.held -= request.size();

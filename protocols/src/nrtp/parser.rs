@@ -1,8 +1,11 @@
 //! The state machine of both directions.
 
+mod behind;
 mod contents;
 
 use backstop_types::{Direction, PerDirection};
+
+use behind::Behind;
 
 use super::anomaly;
 use super::exchange::Exchanges;
@@ -39,6 +42,10 @@ enum Phase {
     Chunks(Box<Building>),
     /// Behind the part of a chunk that was kept, before CR LF.
     ChunkEnd(Box<Building>),
+    /// In the rest of a chunk, of so many bytes, that is not kept.
+    ChunkRest(Box<Building>, usize),
+    /// In the rest of sized content.
+    Rest(Box<Rest>),
     /// Inside a negotiated stream.
     Opaque,
     /// Out of step: the next message is looked for.
@@ -55,6 +62,16 @@ struct Building {
     name: Option<String>,
     /// Chunks, up to the cap.
     chunks: Vec<u8>,
+    /// What is behind it.
+    behind: Option<Behind>,
+}
+
+/// What is behind the decoded part of a request that was told.
+struct Rest {
+    tx_id: u64,
+    message: Message,
+    left: usize,
+    behind: Behind,
 }
 
 #[derive(Default)]
@@ -138,6 +155,8 @@ impl NrtpParser {
             Phase::Sized(building, len) => self.sized(direction, building, len, bytes, out),
             Phase::Chunks(building) => self.chunk(direction, building, bytes, out),
             Phase::ChunkEnd(building) => self.chunk_end(direction, building, bytes, out),
+            Phase::ChunkRest(building, left) => self.chunk_rest(direction, building, left, bytes),
+            Phase::Rest(rest) => self.rest(direction, rest, bytes, out),
             Phase::Opaque => {
                 lane.phase = Phase::Opaque;
                 Step::Skip { used: 0, len: REST }
@@ -373,9 +392,14 @@ impl Parser for NrtpParser {
 
     fn held(&self) -> usize {
         let building = |lane: &Lane| match &lane.phase {
-            Phase::Headers(building) | Phase::Sized(building, _) | Phase::Chunks(building) | Phase::ChunkEnd(building) => {
-                building.chunks.capacity() + size_of::<Building>()
+            Phase::Headers(building)
+            | Phase::Sized(building, _)
+            | Phase::Chunks(building)
+            | Phase::ChunkEnd(building)
+            | Phase::ChunkRest(building, _) => {
+                building.chunks.capacity() + size_of::<Building>() + building.behind.as_ref().map_or(0, Behind::held)
             }
+            Phase::Rest(rest) => size_of::<Rest>() + rest.message.size() + rest.behind.held(),
             _ => 0,
         };
         building(&self.lanes.to_server) + building(&self.lanes.to_client) + self.exchanges.held()

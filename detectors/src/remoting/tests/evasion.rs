@@ -154,3 +154,36 @@ fn a_second_address_of_a_client_inside_is_a_suspicion_and_one_outside_an_attack(
     assert_eq!(told(&nrbf::bare_reference(address)), (None, false, Confidence::High));
     assert_eq!(told(&nrbf::callback(address, "http://198.51.100.7/x")), (None, false, Confidence::High));
 }
+
+#[test]
+fn padding_in_front_of_a_gadget_hides_none() {
+    let gadget = nrbf::inert(GADGET, LIBRARY);
+    for hidden in [gadget.clone(), BASE64.encode(&gadget).into_bytes()] {
+        for padding in [150_000, 500_000] {
+            let mut content = call(&["a"]);
+            content.pop();
+            content.extend(std::iter::repeat_n(b'x', padding));
+            content.extend_from_slice(&[0; 3]);
+            content.extend_from_slice(&hidden);
+            content.push(11);
+            let returned = nrbf::reply(&Stream::default().returned(None).end());
+            for request in [
+                nrbf::request(URI, &content),
+                nrbf::chunked(nrbf::operation::REQUEST, &nrbf::request_headers(URI), &content, 5_000),
+            ] {
+                let found = played(&|| to_port(8_000), &vec![(UP, request), (DOWN, returned.clone())]);
+                assert_eq!(sids(&found), [9_401_011], "{padding}");
+                assert_eq!(found[0].outcome, Outcome::Success);
+            }
+            // Nothing but padding, and other types.
+            let harmless = String::from_utf8_lossy(GADGET.as_bytes()).replace("ObjectDataProvider", "Binding");
+            let mut content = call(&["a"]);
+            content.pop();
+            content.extend(std::iter::repeat_n(b'x', padding));
+            content.extend_from_slice(&nrbf::inert(&harmless, LIBRARY));
+            content.extend_from_slice(GADGET.as_bytes());
+            content.push(11);
+            assert!(played(&|| to_port(8_000), &vec![(UP, nrbf::request(URI, &content))]).is_empty());
+        }
+    }
+}

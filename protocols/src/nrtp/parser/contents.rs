@@ -6,8 +6,10 @@ use super::super::exchange::Side;
 use super::super::frame::{self, FrameError, Operation};
 use super::super::transaction::Formatter;
 use super::super::{anomaly, content};
-use super::{Building, CRLF, NrtpParser, Phase, Step};
+use super::behind::Behind;
+use super::{Building, CRLF, Exchanges, Message, NrtpParser, Phase, Rest, Step};
 use crate::contract::{Content, Sink};
+use crate::nrbf::Facts;
 use crate::registry::AppProto;
 
 impl NrtpParser {
@@ -28,12 +30,60 @@ impl NrtpParser {
         };
         let mut building = building;
         building.message.length = u64::from(len);
-        self.complete(direction, *building, content, head == size, out);
+        let told = self.complete(direction, *building, content, head == size, out);
         if head == size {
             return Step::Used(head);
         }
         self.cut(direction, out);
-        Step::Skip { used: head, len: (size - head) as u64 }
+        match told {
+            Some((tx_id, message, facts)) => {
+                let rest = Rest { tx_id, message, left: size - head, behind: Behind::of(content, facts.as_deref()) };
+                self.set(direction, Phase::Rest(Box::new(rest)));
+                Step::Used(head)
+            }
+            None => Step::Skip { used: head, len: (size - head) as u64 },
+        }
+    }
+
+    /// The rest of sized content: what it says is told as it comes.
+    pub(super) fn rest(&mut self, direction: Direction, mut rest: Box<Rest>, bytes: &[u8], out: &mut dyn Sink) -> Step {
+        let used = rest.left.min(bytes.len());
+        rest.behind.push(bytes.get(..used).unwrap_or_default(), &self.limits);
+        rest.left -= used;
+        if rest.left > 0 {
+            let found = rest.behind.take();
+            self.found(&mut rest, found, out);
+            self.set(direction, Phase::Rest(rest));
+        } else {
+            self.rest_over(*rest, out);
+        }
+        Step::Used(used)
+    }
+
+    fn rest_over(&self, mut rest: Rest, out: &mut dyn Sink) {
+        let found = rest.behind.end(&self.limits);
+        self.found(&mut rest, found, out);
+    }
+
+    fn found(&self, rest: &mut Rest, found: Option<Facts>, out: &mut dyn Sink) {
+        let Some(mut found) = found else { return };
+        if let Some(head) = &rest.message.facts {
+            (found.call, found.root, found.object_first) = (head.call.clone(), head.root.clone(), head.object_first);
+        }
+        let head = rest.message.facts.replace(Box::new(found));
+        Exchanges::more(rest.tx_id, &rest.message, self.client.unwrap_or(Direction::ToServer), out);
+        rest.message.facts = head;
+    }
+
+    /// The rest of a chunk: what it says is told with its message.
+    pub(super) fn chunk_rest(&mut self, direction: Direction, mut building: Box<Building>, left: usize, bytes: &[u8]) -> Step {
+        let used = left.min(bytes.len());
+        if let Some(behind) = &mut building.behind {
+            behind.push(bytes.get(..used).unwrap_or_default(), &self.limits);
+        }
+        let phase = if used == left { Phase::ChunkEnd(building) } else { Phase::ChunkRest(building, left - used) };
+        self.set(direction, phase);
+        Step::Used(used)
     }
 
     /// What is not decoded is left to the content rules, up to the next message.
@@ -80,12 +130,16 @@ impl NrtpParser {
         };
         building.chunks.extend_from_slice(data);
         building.message.length = building.message.length.saturating_add(u64::from(len));
-        self.set(direction, Phase::ChunkEnd(building));
         if head == size {
+            self.set(direction, Phase::ChunkEnd(building));
             return Step::Used(used + head);
         }
+        if building.behind.is_none() {
+            building.behind = Some(Behind::of(&building.chunks, None));
+        }
+        self.set(direction, Phase::ChunkRest(building, size - head));
         self.cut(direction, out);
-        Step::Skip { used: used + head, len: (size - head) as u64 }
+        Step::Used(used + head)
     }
 
     pub(super) fn chunk_end(&mut self, direction: Direction, building: Box<Building>, bytes: &[u8], out: &mut dyn Sink) -> Step {
@@ -111,9 +165,16 @@ impl NrtpParser {
         Step::Used(0)
     }
 
-    /// A message with its content, or as much of it as there will be.
-    pub(super) fn complete(&mut self, direction: Direction, building: Building, bytes: &[u8], whole: bool, out: &mut dyn Sink) {
-        let mut message = building.message;
+    /// A message with its content, or as much of it as there will be; of a request that goes on, what was told, without texts.
+    pub(super) fn complete(
+        &mut self,
+        direction: Direction,
+        building: Building,
+        bytes: &[u8],
+        whole: bool,
+        out: &mut dyn Sink,
+    ) -> Option<(u64, Message, Option<Box<Facts>>)> {
+        let (mut message, behind) = (building.message, building.behind);
         let client = self.client.unwrap_or(Direction::ToServer);
         let side = Side { client, fits: (message.operation == Operation::Reply) == (direction != client) };
         let decoded = content::decode(message.content_type.as_deref(), bytes, whole, &self.limits);
@@ -123,6 +184,9 @@ impl NrtpParser {
         message.formatter = decoded.formatter;
         message.truncated = !whole || decoded.facts.as_ref().is_some_and(|facts| facts.limited);
         message.facts = decoded.facts;
+        if let Some((facts, found)) = message.facts.as_mut().zip(behind.and_then(|mut behind| behind.end(&self.limits))) {
+            facts.join(found);
+        }
         if message.formatter != Formatter::Unknown
             && let Some(facts) = &message.facts
             && !facts.texts.is_empty()
@@ -136,7 +200,15 @@ impl NrtpParser {
         if self.client == Some(direction) && whole && message.truncated {
             self.cut(direction, out);
         }
+        // Of a reply nothing but its head is looked at.
+        let goes_on = !whole && message.formatter == Formatter::Binary && message.operation != Operation::Reply;
+        let told = goes_on.then(|| {
+            let mut told = message.clone();
+            told.trim();
+            (self.exchanges.number(message.operation, side), told, message.facts.clone())
+        });
         self.exchanges.message(message, side, &self.limits, out);
+        told
     }
 
     /// What has come of a message that will not be completed; how many bytes of its content are still to come, where that is known.
@@ -146,6 +218,16 @@ impl NrtpParser {
                 building.message.length = u64::from(len);
                 self.complete(direction, *building, left, false, out);
                 Some(u64::from(len).saturating_sub(left.len() as u64))
+            }
+            Phase::Rest(rest) => {
+                let left = rest.left as u64;
+                self.rest_over(*rest, out);
+                Some(left)
+            }
+            Phase::ChunkRest(mut building, _) => {
+                let content = std::mem::take(&mut building.chunks);
+                self.complete(direction, *building, &content, false, out);
+                None
             }
             Phase::Chunks(mut building) | Phase::ChunkEnd(mut building) => {
                 let mut content = std::mem::take(&mut building.chunks);

@@ -82,6 +82,46 @@ fn declared_lengths_cost_nothing() {
 }
 
 #[test]
+fn objects_behind_what_is_decoded_are_told_however_they_come() {
+    let headers = nrbf::request_headers(URI);
+    let inner = nrbf::inert("Lab.Hidden", "Lab");
+    let text = data_encoding::BASE64.encode(&inner);
+    for hidden in [inner.clone(), text.into_bytes()] {
+        // A text in front of it; and so that it lies across the ends of windows.
+        for padding in [200_000, 131_000, 179_900, 1_000_000] {
+            let mut content = call("M");
+            content.pop();
+            content.extend(std::iter::repeat_n(b'x', padding));
+            content.extend_from_slice(&[0; 3]);
+            content.extend_from_slice(&hidden);
+            content.push(11);
+            for request in [
+                nrbf::message(operation::REQUEST, &headers, &content),
+                nrbf::chunked(operation::REQUEST, &headers, &content, 300_000),
+                nrbf::chunked(operation::REQUEST, &headers, &content, 4_096),
+            ] {
+                let script =
+                    vec![(UP, request.clone()), (UP, nrbf::request(URI, &call("N"))), (DOWN, nrbf::reply(&returned("x")))];
+                let mut recorder = Recorder::default();
+                let mut driver = Driver::new(Limits::default());
+                for (direction, bytes) in &script {
+                    for piece in bytes.chunks(1_460) {
+                        driver.data(*direction, piece, &mut recorder);
+                        assert!(driver.buffered() < 3 * 256 * 1024);
+                    }
+                }
+                testing::close(&mut driver, &mut recorder);
+                let told: Vec<String> = exchanges(&recorder).iter().map(|exchange| format!("{exchange:?}")).collect();
+                let hits = told.iter().filter(|line| line.contains("Lab.Hidden")).count();
+                assert!(hits >= 1, "{padding} {}", told.len());
+                // The next request is read as ever.
+                assert!(told.iter().any(|line| line.contains("\"N\"")), "{told:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn every_violation_has_its_name() {
     let headers = nrbf::request_headers(URI);
     let good = nrbf::request(URI, &call("M"));
