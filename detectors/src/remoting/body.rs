@@ -1,7 +1,8 @@
 //! Bodies of HTTP that are read as a whole: of requests to services of the product, and what begins as a serialised object.
 
+use backstop_protocols::Limits;
 use backstop_protocols::http::{Part, PartState};
-use backstop_protocols::nrbf;
+use backstop_protocols::nrbf::{self, Behind, Facts};
 use backstop_types::Direction;
 
 /// A body on its way.
@@ -13,6 +14,10 @@ pub struct Body {
     bytes: Vec<u8>,
     /// Not all of it is held.
     cut: bool,
+    /// Bytes that came, up to a hole.
+    seen: u64,
+    /// What is behind those that are held.
+    behind: Option<Behind>,
     /// It is of interest whatever it holds.
     wanted: bool,
 }
@@ -33,17 +38,30 @@ impl Bodies {
             Some(at) => at,
             None if part.offset == 0 && (wanted || nrbf::may_begin(part.bytes)) => {
                 self.0.retain(|body| body.direction != part.direction);
-                self.0.push(Body { tx_id: part.tx_id, direction: part.direction, bytes: Vec::new(), cut: false, wanted });
+                self.0.push(Body {
+                    tx_id: part.tx_id,
+                    direction: part.direction,
+                    bytes: Vec::new(),
+                    cut: false,
+                    seen: 0,
+                    behind: None,
+                    wanted,
+                });
                 self.0.len() - 1
             }
             None => return None,
         };
         let body = self.0.get_mut(at)?;
         // Nothing is read beyond a hole.
-        if !body.cut && part.offset == body.bytes.len() as u64 {
+        if part.offset == body.seen {
             let room = max.saturating_sub(body.bytes.len()).min(part.bytes.len());
-            body.bytes.extend_from_slice(part.bytes.get(..room).unwrap_or_default());
-            body.cut = room < part.bytes.len();
+            let (held, rest) = part.bytes.split_at_checked(room).unwrap_or((part.bytes, &[]));
+            body.bytes.extend_from_slice(held);
+            body.seen += part.bytes.len() as u64;
+            if !rest.is_empty() {
+                body.cut = true;
+                body.behind.get_or_insert_with(|| Behind::of(&body.bytes, None)).push(rest, &Limits::default());
+            }
         } else {
             body.cut |= !part.bytes.is_empty();
         }
@@ -65,5 +83,10 @@ impl Body {
     /// All of it was held.
     pub const fn is_whole(&self) -> bool {
         !self.cut
+    }
+
+    /// What the rest says, where it was not.
+    pub fn behind(&mut self) -> Option<Facts> {
+        self.behind.take()?.end(&Limits::default())
     }
 }

@@ -264,8 +264,9 @@ impl Remoting {
                     && (remoting.ports.contains(&context.server.port)
                         || remoting.mount_ports.contains(&context.server.port)
                         || self.asked(part.tx_id).is_some_and(|asked| asked.is_login));
-                if let Some((body, bytes)) = self.bodies.take(part, wanted, remoting.max_body) {
-                    self.body(context, &body, &bytes, out);
+                if let Some((mut body, bytes)) = self.bodies.take(part, wanted, remoting.max_body) {
+                    let behind = body.behind();
+                    self.body(context, &body, &bytes, behind, out);
                 }
             }
             http::Transaction::Range(_) | http::Transaction::Http2 { .. } => {}
@@ -273,7 +274,7 @@ impl Remoting {
     }
 
     /// A body is over, or as much of it as is read.
-    fn body(&mut self, context: &Context<'_>, body: &body::Body, bytes: &[u8], out: &mut Findings) {
+    fn body(&mut self, context: &Context<'_>, body: &body::Body, bytes: &[u8], behind: Option<Facts>, out: &mut Findings) {
         let tx_id = body.tx_id;
         let asked = self.asked(tx_id);
         let (is_login, target) = asked.map_or_else(Default::default, |asked| (asked.is_login, asked.target.clone()));
@@ -287,7 +288,10 @@ impl Remoting {
         let says_binary = content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with(BINARY));
         let says_so = says_binary && nrbf::may_be_header(bytes);
         let is_remoting = decoded.formatter == nrtp::Formatter::Soap || nrbf::is_header(bytes) || says_so;
-        let facts = if is_remoting { decoded.facts.map(|facts| *facts) } else { nrbf::facts_inside(bytes, &limits) };
+        let mut facts = if is_remoting { decoded.facts.map(|facts| *facts) } else { nrbf::facts_inside(bytes, &limits) };
+        if let Some(behind) = behind {
+            facts.get_or_insert_default().join(behind);
+        }
         let place = Place {
             carrier: "http",
             tx_id,

@@ -100,7 +100,7 @@ impl Facts {
     }
 
     /// Adds what another part of the stream says, within bounds.
-    pub(crate) fn join(&mut self, other: Self) {
+    pub fn join(&mut self, other: Self) {
         let free = MAX_LISTED.saturating_sub(self.types.len());
         let known: HashSet<&str> = self.types.iter().map(|known| known.name.as_str()).collect();
         let new: Vec<Type> = other.types.into_iter().filter(|one| !known.contains(one.name.as_str())).collect();
@@ -115,7 +115,8 @@ impl Facts {
     }
 
     /// Nothing that tells what a stream does.
-    pub(crate) const fn is_empty(&self) -> bool {
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
         self.types.is_empty() && self.addresses.is_empty() && self.targets.is_empty()
     }
 

@@ -9,6 +9,7 @@
 //! `Limits::max_nodes`; declared lengths are never allocated. Values are offered to a visitor, nothing is kept but class
 //! names and counts. Behind what breaks the format the next class record is looked for. [`facts`] puts together what records and detections need, with the streams inside a stream.
 
+mod behind;
 mod facts;
 mod find;
 mod hidden;
@@ -21,6 +22,7 @@ mod tests;
 mod vectors;
 mod walk;
 
+pub use behind::Behind;
 pub use facts::{Address, Facts, MAX_NESTED, Type, facts, facts_in_text, facts_inside, facts_within, plain};
 pub use find::{is_header, may_be_header, may_begin};
 pub use primitive::{Primitive, Scalar};

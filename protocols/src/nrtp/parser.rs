@@ -1,11 +1,8 @@
 //! The state machine of both directions.
 
-mod behind;
 mod contents;
 
 use backstop_types::{Direction, PerDirection};
-
-use behind::Behind;
 
 use super::anomaly;
 use super::exchange::Exchanges;
@@ -14,6 +11,7 @@ use super::negotiate::{self, Kind};
 use super::resync::{self, Search};
 use super::transaction::{Message, Secured, Transaction};
 use crate::contract::{Advance, Anomaly, Limits, ParseError, Parser, Sink};
+use crate::nrbf::Behind;
 use crate::registry::AppProto;
 use crate::tds::ntlm;
 

@@ -157,13 +157,24 @@ fn a_second_address_of_a_client_inside_is_a_suspicion_and_one_outside_an_attack(
 
 #[test]
 fn padding_in_front_of_a_gadget_hides_none() {
+    // A text ([MS-NRBF] 2.5.7), its length in groups of seven bits.
+    let text = |id: u8, text: &[u8]| {
+        let mut record = vec![6, id, 1, 0, 0];
+        let mut len = text.len();
+        while len > 0x7f {
+            record.push(0x80 | (len & 0x7f) as u8);
+            len >>= 7;
+        }
+        record.push(len as u8);
+        record.extend_from_slice(text);
+        record
+    };
     let gadget = nrbf::inert(GADGET, LIBRARY);
-    for hidden in [gadget.clone(), BASE64.encode(&gadget).into_bytes()] {
+    for hidden in [gadget.clone(), text(2, BASE64.encode(&gadget).as_bytes())] {
         for padding in [150_000, 500_000] {
             let mut content = call(&["a"]);
             content.pop();
-            content.extend(std::iter::repeat_n(b'x', padding));
-            content.extend_from_slice(&[0; 3]);
+            content.extend(text(1, &vec![b'x'; padding]));
             content.extend_from_slice(&hidden);
             content.push(11);
             let returned = nrbf::reply(&Stream::default().returned(None).end());
@@ -175,15 +186,20 @@ fn padding_in_front_of_a_gadget_hides_none() {
                 assert_eq!(sids(&found), [9_401_011], "{padding}");
                 assert_eq!(found[0].outcome, Outcome::Success);
             }
+            for kind in ["application/octet-stream", "text/plain"] {
+                let found = played(&|| to_port(8_000), &post("/x.rem", kind, &content, "200"));
+                assert_eq!(sids(&found), [9_401_011], "{padding} {kind}");
+            }
             // Nothing but padding, and other types.
             let harmless = String::from_utf8_lossy(GADGET.as_bytes()).replace("ObjectDataProvider", "Binding");
             let mut content = call(&["a"]);
             content.pop();
-            content.extend(std::iter::repeat_n(b'x', padding));
+            content.extend(text(1, &vec![b'x'; padding]));
             content.extend_from_slice(&nrbf::inert(&harmless, LIBRARY));
-            content.extend_from_slice(GADGET.as_bytes());
+            content.extend(text(2, GADGET.as_bytes()));
             content.push(11);
             assert!(played(&|| to_port(8_000), &vec![(UP, nrbf::request(URI, &content))]).is_empty());
+            assert!(played(&|| to_port(8_000), &post("/x.rem", "application/octet-stream", &content, "200")).is_empty());
         }
     }
 }

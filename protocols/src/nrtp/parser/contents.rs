@@ -6,10 +6,9 @@ use super::super::exchange::Side;
 use super::super::frame::{self, FrameError, Operation};
 use super::super::transaction::Formatter;
 use super::super::{anomaly, content};
-use super::behind::Behind;
 use super::{Building, CRLF, Exchanges, Message, NrtpParser, Phase, Rest, Step};
 use crate::contract::{Content, Sink};
-use crate::nrbf::Facts;
+use crate::nrbf::{Behind, Facts};
 use crate::registry::AppProto;
 
 impl NrtpParser {

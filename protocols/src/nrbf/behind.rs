@@ -3,8 +3,8 @@
 
 use std::collections::HashSet;
 
+use super::{Facts, facts_within};
 use crate::contract::Limits;
-use crate::nrbf::{self, Facts};
 
 /// Bytes that are looked at together.
 const WINDOW: usize = 64 << 10;
@@ -15,7 +15,7 @@ const OVERLAP: usize = 16 << 10;
 const MAX_KNOWN: usize = 4_096;
 
 /// What was looked at of it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Behind {
     window: Vec<u8>,
     /// Bytes of the window that were not looked at.
@@ -27,6 +27,7 @@ pub struct Behind {
 
 impl Behind {
     /// Behind these bytes, of which this is known.
+    #[must_use]
     pub fn of(before: &[u8], facts: Option<&Facts>) -> Self {
         let tail = before.get(before.len().saturating_sub(OVERLAP)..).unwrap_or_default();
         let mut behind = Self { window: tail.to_vec(), ..Self::default() };
@@ -57,7 +58,7 @@ impl Behind {
 
     fn look(&mut self, limits: &Limits) {
         if std::mem::take(&mut self.new) > 0 {
-            let mut found = nrbf::facts_within(&self.window, limits);
+            let mut found = facts_within(&self.window, limits);
             self.news(&mut found);
             self.facts.join(found);
             let seen = self.window.len().saturating_sub(OVERLAP);
@@ -77,6 +78,7 @@ impl Behind {
     }
 
     /// Bytes it holds, about.
+    #[must_use]
     pub fn held(&self) -> usize {
         self.window.capacity() + self.facts.size() + self.known.len() * 64
     }
