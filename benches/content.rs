@@ -98,7 +98,7 @@ const WORST: [&str; 18] = [
 
 fn content(criterion: &mut Criterion) {
     let config = ContentConfig::default();
-    let look = |bytes: &[u8], kind| conditions(&unfold(black_box(bytes), kind, NAMES, &config), &config).len();
+    let look = |bytes: &[u8], kind| conditions(&unfold(black_box(bytes), kind, &NAMES, &config), &config).len();
     let mut group = criterion.benchmark_group("content");
     for (name, text) in [("ordinary", ORDINARY), ("hostile", HOSTILE)] {
         group.throughput(Throughput::Bytes(text.len() as u64));

@@ -35,7 +35,7 @@ pub fn run(input: &[u8]) {
             ..ContentConfig::default()
         }
     };
-    let unfolding = unfold(bytes, kind, NAMES, &config);
+    let unfolding = unfold(bytes, kind, &NAMES, &config);
     assert!(unfolding.layers.len() <= config.max_layers, "layers are bounded");
     let output: usize = unfolding.layers.iter().map(|layer| layer.bytes.len()).sum();
     assert!(output <= config.max_output * 2, "output is bounded");

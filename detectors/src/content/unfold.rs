@@ -184,7 +184,7 @@ impl Work<'_> {
             layer = self.layer(text.as_bytes(), &how, true).or(layer);
         }
         // A batch file is lines of commands, and PowerShell reads such lines alike but for carets and variables.
-        if text.contains(['^', '%', '!']) && !text.contains("$") {
+        if is_batch(&text) {
             self.push(Piece::Command(text.clone()), how.clone(), layer, false);
         }
         self.push(Piece::Script(text), how, layer, false);
@@ -380,6 +380,18 @@ impl Work<'_> {
             self.out.cut = true;
         }
     }
+}
+
+/// Whether a text may be a batch file that hides something: it begins as one, or has its signs and no variable of PowerShell. The
+/// dollar of an administrative share is none.
+fn is_batch(text: &str) -> bool {
+    let begins = |word: &str| text.trim_start().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    let name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'{' | b'(' | b':');
+    let variable = || {
+        let bytes = text.as_bytes();
+        memchr::memchr_iter(b'$', bytes).any(|at| bytes.get(at + 1).is_some_and(name))
+    };
+    text.contains(['^', '%', '!']) && (begins("@echo") || !variable())
 }
 
 /// Arguments as a line again, those with blanks in quotes; a single one is the line itself.

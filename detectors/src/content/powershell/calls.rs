@@ -105,6 +105,10 @@ impl Reader<'_, '_> {
                 return Value::Download(text(0).unwrap_or_else(|| target.download().unwrap_or_default().to_owned()));
             }
             "load" if arguments.iter().any(is_packed) => self.state.out.loads = true,
+            // Of what `Get-Variable` gives.
+            "value" if !called && matches!(target, Value::Text(_) | Value::List(_) | Value::Bytes(_) | Value::Number(_)) => {
+                return target.copy(self.budget);
+            }
             _ => {}
         }
         match target {
@@ -135,6 +139,9 @@ impl Reader<'_, '_> {
                 return Value::Unknown;
             }
             return i64::try_from(own.chars().count()).map_or(Value::Unknown, Value::Number);
+        }
+        if name == "name" && !called && own.len() <= 64 {
+            return Value::Text(own.to_owned());
         }
         if !called {
             return Value::Unknown;

@@ -1,6 +1,6 @@
 //! Commands: what runs code, what fetches, what starts programs.
 
-use super::known::is_like;
+use super::known::{is_like, variable_like};
 use super::read::{Reader, Use};
 use super::value::{self, Value};
 
@@ -31,7 +31,22 @@ fn plain(arguments: &[Value]) -> impl Iterator<Item = &Value> {
     arguments.iter().filter(|value| !is_parameter(value))
 }
 
+/// The name of a variable by its path: `Variable:name`, `Variable:/name`.
+fn on_drive(path: &str) -> Option<&str> {
+    let drive = path.get(..9).filter(|drive| drive.eq_ignore_ascii_case("variable:"))?;
+    path.get(drive.len()..).map(|name| name.trim_start_matches(['/', '\\']))
+}
+
 impl Reader<'_, '_> {
+    /// The value of a variable that is asked for by name; by a pattern, the name of one that is always there.
+    fn variable_of(&mut self, name: &str) -> Value {
+        let known = |text: &str| Value::Text(text.to_owned());
+        if let Some(value) = self.state.variables.get(&name.to_ascii_lowercase()) {
+            return value.copy(self.budget);
+        }
+        super::known_value(name).or_else(|| variable_like(name)).map_or(Value::Unknown, known)
+    }
+
     /// A command by its name; its arguments begin at `at`.
     pub fn command(&mut self, name: &str, at: usize, end: usize, input: Option<Value>) -> (Value, usize) {
         let mut name = base_name(name);
@@ -39,6 +54,11 @@ impl Reader<'_, '_> {
             name.clone_from(meant);
         }
         self.state.note(&name, Use::Called);
+        if let Some(fetched) = self.state.functions.get(&name).cloned() {
+            let (arguments, next) = self.arguments(at, end);
+            let url = plain(&arguments).filter_map(Value::text).find(|text| text.contains("://"));
+            return (Value::Download(url.unwrap_or(fetched)), next);
+        }
         if matches!(&*name, "%" | "foreach-object" | "foreach" | "where-object" | "?") {
             return self.each(at, end, input);
         }
@@ -87,11 +107,10 @@ impl Reader<'_, '_> {
         let last = || plain(&arguments).last().cloned();
         match name {
             "iex" | "invoke-expression" => {
-                if let Some(code) = last().or(input) {
-                    self.state.used("invoke-expression");
-                    self.state.run(&code);
-                }
-                Value::Unknown
+                let Some(code) = last().or(input) else { return Value::Unknown };
+                self.state.used("invoke-expression");
+                self.state.run(&code);
+                if let Value::Text(text) = &code { self.value_of(text) } else { Value::Unknown }
             }
             "iwr" | "irm" | "invoke-webrequest" | "invoke-restmethod" | "curl" | "wget" => {
                 // What goes to a file is not run.
@@ -134,9 +153,25 @@ impl Reader<'_, '_> {
                 Value::Unknown
             }
             "gv" | "get-variable" => {
-                let name = plain(&arguments).next().and_then(Value::text).unwrap_or_default().to_ascii_lowercase();
-                let value = self.state.variables.get(&name).map(|value| value.copy(self.budget));
-                value.or_else(|| super::known_value(&name).map(|known| Value::Text(known.to_owned()))).unwrap_or_default()
+                let name = plain(&arguments).next().and_then(Value::text).unwrap_or_default();
+                self.variable_of(&name)
+            }
+            // The drive of variables.
+            "gi" | "get-item" | "ls" | "dir" | "gci" | "get-childitem" | "gc" | "cat" | "type" | "get-content" => {
+                let path = plain(&arguments).next().and_then(Value::text);
+                match path.as_deref().and_then(on_drive) {
+                    Some(name) => self.variable_of(name),
+                    None => Value::Unknown,
+                }
+            }
+            "si" | "set-item" => {
+                let mut values = plain(&arguments);
+                let name = values.next().and_then(Value::text);
+                if let (Some(name), Some(value)) = (name.as_deref().and_then(on_drive), values.next()) {
+                    let value = value.copy(self.budget);
+                    self.state.set(name, value);
+                }
+                Value::Unknown
             }
             "gcm" | "get-command" | "gal" | "get-alias" => {
                 let pattern = plain(&arguments).next().and_then(Value::text).unwrap_or_default();
@@ -167,7 +202,9 @@ impl Reader<'_, '_> {
                 Value::Unknown
             }
             "cmd" | "mshta" | "schtasks" | "wmic" | "sc" | "rundll32" | "regsvr32" | "reg" | "at" | "wscript" | "cscript"
-            | "psexec" | "conhost" => {
+            | "psexec" | "psexec64" | "paexec" | "conhost" | "runas" | "winrs" | "forfiles" | "wt"
+            // What stands before a command in a batch file: `call …`, `if [not] exist file …`, `if defined name …`.
+            | "call" | "not" | "exist" | "defined" | "errorlevel" => {
                 self.starts(Some(name), &arguments);
                 Value::Unknown
             }

@@ -25,6 +25,36 @@ pub fn value(name: &str) -> Option<&'static str> {
     known.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| *value)
 }
 
+/// Names of variables that PowerShell sets: commands are put together out of their letters.
+const NAMES: [&str; 20] = [
+    "ConfirmPreference",
+    "ConsoleFileName",
+    "DebugPreference",
+    "ErrorActionPreference",
+    "ExecutionContext",
+    "FormatEnumerationLimit",
+    "MaximumAliasCount",
+    "MaximumDriveCount",
+    "MaximumErrorCount",
+    "MaximumFunctionCount",
+    "MaximumHistoryCount",
+    "MaximumVariableCount",
+    "OutputEncoding",
+    "ProgressPreference",
+    "PSDefaultParameterValues",
+    "PSEmailServer",
+    "PSVersionTable",
+    "VerbosePreference",
+    "WarningPreference",
+    "WhatIfPreference",
+];
+
+/// The variable of PowerShell's own that a pattern is, if it is one: the first by name.
+pub fn variable_like(pattern: &str) -> Option<&'static str> {
+    let worth = pattern.contains('*') && pattern.len() > 2;
+    NAMES.into_iter().find(|name| worth && is_like(pattern, &name.to_ascii_lowercase()))
+}
+
 /// Whether a name with wildcards is a name; case does not count. Linear but for the stars of one pattern.
 pub fn is_like(pattern: &str, name: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();

