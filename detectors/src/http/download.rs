@@ -21,7 +21,7 @@ pub static META: Meta = Meta {
     mitre: &[T1105],
     cve: &[],
     stage: Stage::Ingress,
-    help: "A backup server asked a host outside home_net by HTTP for a PowerShell script (*.ps1, *.psm1, *.psd1), or with PowerShell's \
+    help: "A backup server asked a host outside home_net by HTTP for a PowerShell script (*.ps1, *.psm1, *.psd1, also where the response names it so), or with PowerShell's \
            User-Agent, or got a Windows program by its content, whatever its name; a proxy inside that is asked for such counts too. One alert an hour for each server, host and \
            path, so that a file in ranges is one. Silent: hosts of detect_names.trusted_hosts (Windows Update and the maker of the \
            backup software by default), hosts inside, clients that are no backup server.",
@@ -44,6 +44,8 @@ pub fn detector() -> Box<dyn Detector> {
 struct Downloads {
     /// Programs that came: number of the exchange, and what is told of the file.
     programs: Vec<(Option<u64>, Fields)>,
+    /// The exchange whose file was named as a script by its sender last.
+    script: Option<u64>,
 }
 
 fn is_script(path: &str) -> bool {
@@ -95,6 +97,9 @@ impl Downloads {
 
 impl Detector for Downloads {
     fn on_file(&mut self, _: &Context<'_>, file: &FileFacts<'_>, _: &mut Findings) {
+        if file.carrier == AppProto::Http && file.direction == Direction::ToClient && file.name.is_some_and(is_script) {
+            self.script = file.tx_id;
+        }
         let is_program = file.magic == Some(PROGRAM) || is_pe(file.bytes);
         if file.carrier == AppProto::Http && file.direction == Direction::ToClient && is_program {
             self.remember(file.tx_id, file.fields());
@@ -109,7 +114,10 @@ impl Detector for Downloads {
         let Some(request) = exchange.request.filter(|_| exchange.stage != http::Stage::Requested) else { return };
         let program = self.programs.iter().position(|(tx_id, _)| *tx_id == Some(exchange.tx_id));
         let program = program.map(|at| self.programs.remove(at).1);
-        let by_name = is_script(path(&request.target));
+        // Who sends a script fetches none.
+        let fetches = !matches!(request.method.as_str(), "PUT" | "DELETE" | "OPTIONS");
+        let named = is_script(path(&request.target)) || http::target_name(&request.target).is_some_and(|name| is_script(&name));
+        let by_name = fetches && (named || self.script == Some(exchange.tx_id));
         let by_agent = request.user_agent.as_deref().is_some_and(is_powershell);
         let host = request.host.as_deref().unwrap_or_default();
         let (client, server) = (context.client.addr, context.server.addr);

@@ -44,8 +44,8 @@ fn fetch(flow: &mut Flow, host: &str, target: &str, agent: &str, status: u16, bo
     };
     flow.transaction(&exchange(Stage::Requested, None));
     if !body.is_empty() {
-        let name = target.rsplit('/').next().unwrap();
-        flow.file(AppProto::Http, Direction::ToClient, Some(tx_id), name, body);
+        let name = backstop_protocols::http::target_name(target).unwrap();
+        flow.file(AppProto::Http, Direction::ToClient, Some(tx_id), &name, body);
     }
     flow.transaction(&exchange(Stage::Answered, Some(&response)));
     flow.take()
@@ -97,6 +97,7 @@ fn hosts_inside_and_trusted_ones_are_silent_and_a_refusal_is_an_attempt() {
     assert!(update.is_empty());
     assert_eq!(sids(&fetch(&mut outside(), "windowsupdate.com.example", "/update.exe", "", 200, &program())), [9_404_007]);
     assert_eq!(fetch(&mut outside(), "h", "/a.ps1", "", 404, b"")[0].outcome, Outcome::Attempt);
+    assert_eq!(sids(&fetch(&mut outside(), "h", "/a%2Eps1", "", 200, SCRIPT.as_bytes())), [9_404_007]);
     // An address in a query is what somebody asks about, not where he asks.
     assert!(fetch(&mut outside(), "h", "/check?of=http://203.0.113.9/a.ps1", "", 200, b"clean").is_empty());
 }

@@ -18,7 +18,11 @@ impl Default for NamesConfig {
             address_services: list(&[
                 "myip.opendns.com",
                 "o-o.myaddr.l.google.com",
+                "o-o.myaddr.google.com",
                 "whoami.akamai.net",
+                "whoami.ds.akahelp.net",
+                "whoami.ultradns.net",
+                "myip.dnsomatic.com",
                 "whoami.cloudflare",
                 "api.ipify.org",
                 "icanhazip.com",
@@ -30,6 +34,11 @@ impl Default for NamesConfig {
                 "checkip.amazonaws.com",
                 "checkip.dyndns.org",
                 "wtfismyip.com",
+                "api.my-ip.io",
+                "api.myip.com",
+                "api64.ipify.org",
+                "ipecho.net",
+                "myexternalip.com",
             ]),
             file_drops: list(&[
                 "temp.sh",

@@ -22,6 +22,9 @@ pub static METAS: &[&Meta] = &[
     &metas::BYPASS,
 ];
 
+/// Content rules that tell of a command by its words: in a page that somebody reads they say nothing.
+pub const RULES_OF_WORDS: [u64; 4] = [9_411_021, 9_411_023, 9_411_024, 9_411_025];
+
 /// Content rules that tell the same cause by its raw text: where the detection spoke, they add nothing.
 #[must_use]
 pub const fn rules(sid: u64) -> &'static [u64] {

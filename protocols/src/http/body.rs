@@ -75,6 +75,8 @@ pub struct Body {
     allowed: u64,
     /// Something is missing, or could not be decoded.
     broken: bool,
+    /// A block was decoded.
+    began: bool,
     /// The decoders are done, before their input is.
     stopped: bool,
     /// All of it, for a range.
@@ -89,6 +91,7 @@ impl Body {
         if chunked {
             layers.push("chunked");
         }
+        let transfer = layers.len();
         let mut decoders = Vec::new();
         let mut stopped = false;
         // A range is one of the coded file: it is decoded by nobody before the whole is there (RFC 9110 §14).
@@ -96,17 +99,20 @@ impl Body {
         // aws-chunked frames objects in S3 and hides nothing.
         let is_coded = |coding: &&String| !matches!(coding.as_str(), "identity" | "none" | "aws-chunked");
         for coding in codings.iter().rev().filter(is_coded) {
-            match Decoder::new(coding).filter(|_| decoders.len() < MAX_CODINGS) {
-                Some((decoder, layer)) => {
-                    decoders.push(decoder);
-                    layers.push(layer);
-                }
-                None => {
-                    told.push(anomaly::UNKNOWN_CODING);
-                    stopped = true;
-                    break;
-                }
+            let Some((decoder, layer)) = Decoder::new(coding) else {
+                told.push(anomaly::UNKNOWN_CODING);
+                // Clients take a coding that they do not know for none: the bytes are looked at as they are.
+                decoders.clear();
+                layers.truncate(transfer);
+                break;
+            };
+            if decoders.len() >= MAX_CODINGS {
+                told.push(anomaly::UNKNOWN_CODING);
+                stopped = true;
+                break;
             }
+            decoders.push(decoder);
+            layers.push(layer);
         }
         Self {
             whole: about.range.is_some().then(Vec::new),
@@ -120,6 +126,7 @@ impl Body {
             facts: BodyFacts::default(),
             allowed: budget.allows(limits),
             broken: false,
+            began: false,
             stopped,
             max_whole: limits.max_range,
         }
@@ -169,10 +176,25 @@ impl Body {
             piece.len() <= room
         });
         self.decoders = decoders;
+        let first = !std::mem::replace(&mut self.began, true);
+        if result == Err(Stop::Bad) && first && self.offset == 0 {
+            told.push(anomaly::BAD_CODING);
+            self.as_is(bytes, out);
+            return;
+        }
         if let Err(stop) = result {
             told.push(if stop == Stop::Bad { anomaly::BAD_CODING } else { anomaly::DECODE_LIMIT });
             self.stop();
         }
+    }
+
+    /// It is not coded as its sender says: clients that undo no coding get it as it is.
+    fn as_is(&mut self, bytes: &[u8], out: &mut dyn Sink) {
+        self.layers.truncate(self.layers.len().saturating_sub(self.decoders.len()));
+        self.decoders = Vec::new();
+        self.window.clear();
+        self.facts.decoded = 0;
+        self.take(bytes, out);
     }
 
     fn stop(&mut self) {

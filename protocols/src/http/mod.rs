@@ -33,7 +33,7 @@ mod transaction;
 
 pub use anomaly::is_violation;
 pub use head::{Field, Head, Start};
-pub use name::authority;
+pub use name::{authority, target_name};
 pub use transaction::{
     BodyFacts, ContentRange, Exchange, Part, PartState, RangePart, Request, Response, Stage, Transaction, mask_target,
 };

@@ -72,12 +72,16 @@ fn split_port(host: &str) -> (String, Option<u16>) {
 
 /// The name of what a body is: from Content-Disposition (RFC 6266), else the last part of the target's path.
 pub fn file(head: &Head, target: Option<&str>) -> Option<String> {
-    head.first("content-disposition").and_then(disposition).or_else(|| {
-        let path = target?.split(['?', '#']).next()?;
-        let last = path.rsplit('/').next()?;
-        let decoded = percent_decoded(last.as_bytes().get(..MAX_NAME * 3).unwrap_or(last.as_bytes()));
-        Some(text(&decoded, MAX_NAME)).filter(|name| !name.is_empty())
-    })
+    head.first("content-disposition").and_then(disposition).or_else(|| target_name(target?))
+}
+
+/// The last part of a target's path, its escapes undone (RFC 3986 §2.1).
+#[must_use]
+pub fn target_name(target: &str) -> Option<String> {
+    let path = target.split(['?', '#']).next()?;
+    let last = path.rsplit('/').next()?;
+    let decoded = percent_decoded(last.as_bytes().get(..MAX_NAME * 3).unwrap_or(last.as_bytes()));
+    Some(text(&decoded, MAX_NAME)).filter(|name| !name.is_empty())
 }
 
 fn disposition(value: &[u8]) -> Option<String> {

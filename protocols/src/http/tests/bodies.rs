@@ -98,8 +98,22 @@ fn a_body_in_the_clear_is_a_content_as_well() {
 fn a_body_that_is_not_what_it_says_is_a_violation() {
     let recorder = checked(&answer("Content-Encoding: gzip\r\n", b"this is no gzip"));
     assert_eq!(recorder.anomalies(), [anomaly::BAD_CODING]);
+    // Who does not undo it gets it all the same.
+    assert!(recorder.events.contains(&Event::Content(vec!["http.body"], b"this is no gzip".to_vec(), S)));
     let recorder = checked(&answer("Content-Encoding: aes128gcm\r\n", b"anything"));
     assert_eq!(recorder.anomalies(), [anomaly::UNKNOWN_CODING]);
+    assert!(recorder.events.contains(&Event::Content(vec!["http.body"], b"anything".to_vec(), S)));
+    for coding in ["deflate", "br", "zstd", "gzip, br"] {
+        let recorder = checked(&answer(&format!("Content-Encoding: {coding}\r\n"), &text()));
+        assert!(recorder.events.contains(&Event::Content(vec!["http.body"], text(), S)), "{coding}");
+    }
+    // What was decoded before it broke stays what it is.
+    let mut broken = gzip(&vec![b'x'; 1 << 20]);
+    let half = broken.len() / 2;
+    broken.truncate(half);
+    broken.extend([0xff; 8_192]);
+    let recorder = run(&answer("Content-Encoding: gzip\r\n", &broken));
+    assert!(contents(&recorder).iter().all(|(layers, _)| layers.contains(&"gzip")));
 }
 
 fn range(url: &str, first: usize, last: usize, size: usize, body: &[u8]) -> Script {
