@@ -29,11 +29,22 @@ const MAX_WATCHED: usize = 64;
 /// Findings and files of a flow that are remembered, so that each is told once.
 const MAX_TOLD: usize = 256;
 
-/// WRITE and READ ([MS-SMB2] 2.2.1.2), WRITE_ANDX and READ_ANDX ([MS-CIFS] 2.2.2.1).
-const WRITES: [Command; 2] = [Command::Smb2(0x09), Command::Smb1(0x2f)];
-const READS: [Command; 2] = [Command::Smb2(0x08), Command::Smb1(0x2e)];
-/// CREATE; NT_CREATE_ANDX, OPEN_ANDX.
-const CREATES: [Command; 3] = [Command::Smb2(0x05), Command::Smb1(0xa2), Command::Smb1(0x2d)];
+/// WRITE ([MS-SMB2] 2.2.1.2); WRITE_ANDX, WRITE, WRITE_AND_UNLOCK, WRITE_AND_CLOSE ([MS-CIFS] 2.2.2.1).
+const WRITES: [Command; 5] =
+    [Command::Smb2(0x09), Command::Smb1(0x2f), Command::Smb1(0x0b), Command::Smb1(0x14), Command::Smb1(0x2c)];
+/// READ; READ_ANDX, READ, LOCK_AND_READ.
+const READS: [Command; 4] = [Command::Smb2(0x08), Command::Smb1(0x2e), Command::Smb1(0x0a), Command::Smb1(0x13)];
+/// CREATE; NT_CREATE_ANDX, OPEN_ANDX, OPEN, CREATE, CREATE_NEW, and the transactions that open.
+const CREATES: [Command; 8] = [
+    Command::Smb2(0x05),
+    Command::Smb1(0xa2),
+    Command::Smb1(0x2d),
+    Command::Smb1(0x02),
+    Command::Smb1(0x03),
+    Command::Smb1(0x0f),
+    Command::Smb1(0x32),
+    Command::Smb1(0xa0),
+];
 /// STATUS_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD, STATUS_MEDIA_WRITE_PROTECTED: who may not. Other errors are everyday.
 const REFUSALS: [u32; 3] = [0xc000_0022, 0xc000_0061, 0xc000_00a2];
 /// FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE ([MS-SMB2] 2.2.31.1): the server copies into the file.
@@ -94,9 +105,10 @@ fn is_administrative(file: &File) -> bool {
 
 impl Files {
     fn exchange(&mut self, context: &Context<'_>, exchange: &Exchange<'_>, out: &mut Findings) {
-        if let Some(to) = &exchange.asked.rename_to {
+        for (to, operation) in [(&exchange.asked.rename_to, "rename"), (&exchange.asked.link_to, "link")] {
+            let Some(to) = to else { continue };
             if exchange.status == Some(0) {
-                self.renamed(context, exchange, to, out);
+                self.renamed(context, exchange, to, operation, out);
             }
             return;
         }
@@ -352,12 +364,12 @@ impl Files {
         out: &mut Findings,
     ) {
         if is_administrative(file) && names::is_script(&file.name, &context.config.smb.script_extensions) {
-            self.without_content(context, exchange, Facts::of(file), operation, out);
+            self.without_content(context, exchange, Facts::of(file), (operation, Vec::new()), out);
         }
     }
 
     /// What was written under another name becomes a script.
-    fn renamed(&mut self, context: &Context<'_>, exchange: &Exchange<'_>, to: &str, out: &mut Findings) {
+    fn renamed(&mut self, context: &Context<'_>, exchange: &Exchange<'_>, to: &str, operation: &'static str, out: &mut Findings) {
         let share = exchange.file.and_then(|file| file.share.as_deref()).or(exchange.tree.map(|tree| tree.share.as_str()));
         let from = exchange.file.map(|file| file.name.as_str()).or(exchange.asked.filename.as_deref());
         let (Some(share), Some(from)) = (share.filter(|share| names::is_administrative(share)), from) else { return };
@@ -368,6 +380,9 @@ impl Files {
         self.remember(place(share, to));
         let number = exchange.file.map(|file| file.number);
         let script = names::is_script(to, &context.config.smb.script_extensions);
+        // What was found in the file under its old name counts.
+        let found = self.told.iter().filter(|(sid, place)| *place == before && (9_403_001..=9_403_007).contains(sid));
+        let matches = found.map(|(sid, _)| sid.to_string()).collect();
         if let Some(watched) = self.watched.iter_mut().find(|watched| Some(watched.number) == number) {
             // Its end tells it, under its new name.
             to.clone_into(&mut watched.facts.name);
@@ -375,7 +390,7 @@ impl Files {
             watched.due = Some(context.now.plus(context.config.hold));
         } else if script {
             let facts = Facts { share: share.to_owned(), name: to.to_owned(), ..Facts::default() };
-            self.without_content(context, exchange, facts, "rename", out);
+            self.without_content(context, exchange, facts, (operation, matches), out);
         }
     }
 
@@ -384,7 +399,7 @@ impl Files {
         context: &Context<'_>,
         exchange: &Exchange<'_>,
         mut facts: Facts,
-        operation: &'static str,
+        (operation, matches): (&'static str, Vec<String>),
         out: &mut Findings,
     ) {
         facts.learn(exchange);
@@ -393,7 +408,7 @@ impl Files {
         let text = format!("{}\\{}", facts.share, facts.name);
         finding.excerpt_of = text.len() as u64;
         finding.excerpt = text.into_bytes();
-        self.tell(context, finding, &facts, Moved { operation, size: 0, cut: false }, Vec::new(), out);
+        self.tell(context, finding, &facts, Moved { operation, size: 0, cut: false }, matches, out);
     }
 }
 

@@ -15,7 +15,7 @@ pub static META: Meta = Meta {
     cve: &[],
     stage: Stage::Move,
     help: "A file named as a script (detect_smb.script_extensions) was written over SMB 1, 2 or 3 to ADMIN$ or the share of a drive, or \
-           was renamed to one there after it was written. Severity 1 where its name or content is what section 3 of the catalogue \
+           was renamed or linked to one there after it was written. Severity 1 where its name or content is what section 3 of the catalogue \
            tells: *_64refl.ps1, twelve letters and digits in a temporary folder, a loader, a cradle. A file that the server refused \
            to make is an attempt. One alert a file, not a write. Silent: other shares, other files, scripts that are read.",
 };

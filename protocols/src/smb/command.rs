@@ -65,17 +65,24 @@ const SMB2_NAMES: [&str; 19] = [
 pub mod code1 {
     pub const CREATE_DIRECTORY: u8 = 0x00;
     pub const DELETE_DIRECTORY: u8 = 0x01;
+    pub const OPEN: u8 = 0x02;
+    pub const CREATE: u8 = 0x03;
     pub const CLOSE: u8 = 0x04;
     pub const FLUSH: u8 = 0x05;
     pub const DELETE: u8 = 0x06;
     pub const RENAME: u8 = 0x07;
     pub const QUERY_INFORMATION: u8 = 0x08;
+    pub const READ: u8 = 0x0a;
     pub const WRITE: u8 = 0x0b;
+    pub const CREATE_NEW: u8 = 0x0f;
     pub const CHECK_DIRECTORY: u8 = 0x10;
+    pub const LOCK_AND_READ: u8 = 0x13;
+    pub const WRITE_AND_UNLOCK: u8 = 0x14;
     pub const LOCKING_ANDX: u8 = 0x24;
     pub const TRANSACTION: u8 = 0x25;
     pub const TRANSACTION_SECONDARY: u8 = 0x26;
     pub const ECHO: u8 = 0x2b;
+    pub const WRITE_AND_CLOSE: u8 = 0x2c;
     pub const OPEN_ANDX: u8 = 0x2d;
     pub const READ_ANDX: u8 = 0x2e;
     pub const WRITE_ANDX: u8 = 0x2f;
@@ -95,17 +102,24 @@ pub mod code1 {
 const SMB1_NAMES: &[(u8, &str)] = &[
     (code1::CREATE_DIRECTORY, "SMB1_COMMAND_CREATE_DIRECTORY"),
     (code1::DELETE_DIRECTORY, "SMB1_COMMAND_DELETE_DIRECTORY"),
+    (code1::OPEN, "SMB1_COMMAND_OPEN"),
+    (code1::CREATE, "SMB1_COMMAND_CREATE"),
     (code1::CLOSE, "SMB1_COMMAND_CLOSE"),
     (code1::FLUSH, "SMB1_COMMAND_FLUSH"),
     (code1::DELETE, "SMB1_COMMAND_DELETE"),
     (code1::RENAME, "SMB1_COMMAND_RENAME"),
     (code1::QUERY_INFORMATION, "SMB1_COMMAND_QUERY_INFORMATION"),
+    (code1::READ, "SMB1_COMMAND_READ"),
     (code1::WRITE, "SMB1_COMMAND_WRITE"),
+    (code1::CREATE_NEW, "SMB1_COMMAND_CREATE_NEW"),
     (code1::CHECK_DIRECTORY, "SMB1_COMMAND_CHECK_DIRECTORY"),
+    (code1::LOCK_AND_READ, "SMB1_COMMAND_LOCK_AND_READ"),
+    (code1::WRITE_AND_UNLOCK, "SMB1_COMMAND_WRITE_AND_UNLOCK"),
     (code1::LOCKING_ANDX, "SMB1_COMMAND_LOCKING_ANDX"),
     (code1::TRANSACTION, "SMB1_COMMAND_TRANS"),
     (code1::TRANSACTION_SECONDARY, "SMB1_COMMAND_TRANS_SECONDARY"),
     (code1::ECHO, "SMB1_COMMAND_ECHO"),
+    (code1::WRITE_AND_CLOSE, "SMB1_COMMAND_WRITE_AND_CLOSE"),
     (code1::OPEN_ANDX, "SMB1_COMMAND_OPEN_ANDX"),
     (code1::READ_ANDX, "SMB1_COMMAND_READ_ANDX"),
     (code1::WRITE_ANDX, "SMB1_COMMAND_WRITE_ANDX"),

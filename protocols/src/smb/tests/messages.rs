@@ -192,6 +192,83 @@ mod smb1 {
         let write = last(&recorder, "WRITE_ANDX");
         assert_eq!((text(write, "filename"), text(write, "share")), (r"\temp\a.ps1", r"\\VBR01\ADMIN$"));
     }
+
+    fn connected(then: &[(u8, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)]) -> Script {
+        let share = smb::wide("\\\\VBR01\\ADMIN$\0");
+        let mut script = vec![
+            (UP, message(0x75, false, &words(&[0xff, 0, 0, 1]), &[&[0][..], &share, b"?????\0"].concat())),
+            (DOWN, message(0x75, true, &words(&[0xff, 0, 0]), b"A:\0")),
+        ];
+        for (command, asked, bytes, answered, answer) in then {
+            script.push((UP, message(*command, false, asked, bytes)));
+            script.push((DOWN, message(*command, true, answered, answer)));
+        }
+        script
+    }
+
+    fn core(len: u16, data: &[u8]) -> Vec<u8> {
+        [&[1][..], &len.to_le_bytes(), data].concat()
+    }
+
+    /// [MS-CIFS] 2.2.4.3, 2.2.4.4, 2.2.4.11, 2.2.4.12, 2.2.4.40: commands of the core protocol, which servers take to this day.
+    #[test]
+    fn core_commands_move_files_too() {
+        // A format, and the name, at an even offset.
+        let name = [&[4][..], &smb::wide("\\temp\\a.ps1\0")].concat();
+        let made = (0x03, words(&[0, 0, 0]), name.clone(), words(&[0x1234]), vec![]);
+        let first = (0x0b, words(&[0x1234, 4, 0, 0, 4]), core(4, b"Get-"), words(&[4]), vec![]);
+        let last = (0x2c, words(&[0x1234, 4, 4, 0, 0, 0]), b"\0Date".to_vec(), words(&[4]), vec![]);
+        let opened = (0x02, words(&[0, 0]), name, words(&[0x1235, 0, 0, 0, 8, 0, 0]), vec![]);
+        let read = (0x0a, words(&[0x1235, 8, 0, 0, 8]), vec![], words(&[8, 0, 0, 0, 0]), core(8, b"Get-Date"));
+        let closed = (0x04, words(&[0x1235, 0, 0]), vec![], vec![], vec![]);
+        let script = connected(&[made, first, last, opened, read, closed]);
+        testing::assert_every_segmentation_is_equal(&script);
+        let recorder = run(&script);
+        assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+        assert_eq!(contents(&recorder), [b"Get-Date", b"Get-Date"]);
+        for command in ["_WRITE", "WRITE_AND_CLOSE", "_READ"] {
+            let fields = super::last(&recorder, command);
+            assert_eq!((text(fields, "filename"), text(fields, "share")), (r"\temp\a.ps1", r"\\VBR01\ADMIN$"), "{command}");
+        }
+    }
+
+    /// [MS-CIFS] 2.2.7.1, 2.2.6.1: transactions that open.
+    #[test]
+    fn transactions_open_files() {
+        let name = smb::wide("\\temp\\a.ps1");
+        let write = |fid| (0x0b, words(&[fid, 8, 0, 0, 8]), core(8, b"Get-Date"), words(&[8]), vec![]);
+        // 38 bytes of words: the parameters begin at 32 + 1 + 38 + 2 + 3.
+        let mut asked = vec![0; 38];
+        asked[23..27].copy_from_slice(&76_u32.to_le_bytes());
+        asked[36] = 1;
+        let mut parameters = vec![0; 53];
+        parameters[8..12].copy_from_slice(&2_u32.to_le_bytes());
+        parameters[28..32].copy_from_slice(&5_u32.to_le_bytes());
+        parameters[44..48].copy_from_slice(&u32::try_from(name.len()).unwrap().to_le_bytes());
+        let bytes = [&[0; 3][..], &parameters, &[0], &name].concat();
+        let mut answered = vec![0; 36];
+        answered[15..19].copy_from_slice(&72_u32.to_le_bytes());
+        let answer = [&[0; 1][..], &[0, 0, 0x34, 0x12], &[0; 64]].concat();
+        let nt = (0xa0, asked, bytes, answered, answer);
+        // 30 bytes of words: the parameters begin at 32 + 1 + 30 + 2 + 3.
+        let mut asked = vec![0; 30];
+        asked[20] = 68;
+        asked[26] = 1;
+        let mut parameters = vec![0; 28];
+        parameters[2] = 1;
+        let bytes = [&[0; 3][..], &parameters, &name, &[0, 0]].concat();
+        let mut answered = vec![0; 20];
+        answered[8] = 56;
+        let answer = [&[0; 1][..], &[0x35, 0x12], &[0; 28]].concat();
+        let two = (0x32, asked, bytes, answered, answer);
+        let script = connected(&[nt, write(0x1234), two, write(0x1235)]);
+        testing::assert_every_segmentation_is_equal(&script);
+        let recorder = run(&script);
+        assert_eq!(recorder.anomalies(), Vec::<&str>::new());
+        let writes = recorder.transactions().filter(|(_, fields)| text(fields, "command").ends_with("_WRITE"));
+        assert!(writes.map(|(_, fields)| text(fields, "filename")).all(|name| name == r"\temp\a.ps1"));
+        assert_eq!(contents(&recorder), [b"Get-Date", b"Get-Date"]);
+    }
 }
 
 /// The CREATE of [MS-SMB2] 4.4, by the values that it gives: message 9 of a session and tree that began before.
