@@ -77,6 +77,8 @@ pub struct Body {
     broken: bool,
     /// A block was decoded.
     began: bool,
+    /// It was not coded as its sender says.
+    uncoded: bool,
     /// The decoders are done, before their input is.
     stopped: bool,
     /// All of it, for a range.
@@ -127,6 +129,7 @@ impl Body {
             allowed: budget.allows(limits),
             broken: false,
             began: false,
+            uncoded: false,
             stopped,
             max_whole: limits.max_range,
         }
@@ -138,12 +141,13 @@ impl Body {
         if self.stopped {
             return;
         }
-        if self.decoders.is_empty() {
-            self.take(bytes, out);
-            return;
-        }
         let mut rest = bytes;
         while !rest.is_empty() && !self.stopped {
+            // Not coded, or not as it said: then the block before is done with.
+            if self.decoders.is_empty() {
+                self.take(rest, out);
+                return;
+            }
             let room = BLOCK - self.block.len();
             let (now, later) = rest.split_at_checked(room).unwrap_or((rest, &[]));
             rest = later;
@@ -178,7 +182,8 @@ impl Body {
         self.decoders = decoders;
         let first = !std::mem::replace(&mut self.began, true);
         if result == Err(Stop::Bad) && first && self.offset == 0 {
-            told.push(anomaly::BAD_CODING);
+            // Told at its end: where the first block is full depends on how the stream was cut.
+            self.uncoded = true;
             self.as_is(bytes, out);
             return;
         }
@@ -264,6 +269,9 @@ impl Body {
     /// It is over. `complete`: its end was seen.
     pub fn finish(mut self, complete: bool, budget: &mut Budget, out: &mut dyn Sink, told: &mut Deviations) -> Finished {
         self.decode_block(out, told);
+        if self.uncoded {
+            told.push(anomaly::BAD_CODING);
+        }
         self.facts.complete = complete && !self.broken;
         if self.facts.bytes > 0 || self.broken {
             let is_whole = self.facts.complete && !self.stopped;

@@ -107,6 +107,9 @@ fn a_body_that_is_not_what_it_says_is_a_violation() {
         let recorder = checked(&answer(&format!("Content-Encoding: {coding}\r\n"), &text()));
         assert!(recorder.events.contains(&Event::Content(vec!["http.body"], text(), S)), "{coding}");
     }
+    let long: Vec<u8> = (0..20_000_u32).flat_map(|number| format!("{number} ").into_bytes()).take(20_000).collect();
+    let recorder = checked(&answer("Content-Encoding: gzip\r\n", &long));
+    assert!(recorder.events.contains(&Event::Content(vec!["http.body"], long, S)));
     // What was decoded before it broke stays what it is.
     let mut broken = gzip(&vec![b'x'; 1 << 20]);
     let half = broken.len() / 2;
