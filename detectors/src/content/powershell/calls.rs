@@ -81,7 +81,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn one_member(&mut self, target: &Value, name: &str, arguments: Option<Vec<Value>>) -> Value {
+    pub fn one_member(&mut self, target: &Value, name: &str, arguments: Option<Vec<Value>>) -> Value {
         let called = arguments.is_some();
         self.state.note(name, if called { Use::Called } else { Use::Named });
         let arguments = arguments.unwrap_or_default();
@@ -284,6 +284,10 @@ impl Reader<'_, '_> {
                     (Some(value), _) => value.number().map_or(Value::Unknown, Value::Number),
                     _ => Value::Unknown,
                 }
+            }
+            (of, "start") if of.ends_with("process") => {
+                self.starts(None, &arguments);
+                Value::Unknown
             }
             ("convert", "tochar") => arguments.first().and_then(Value::number).and_then(value::character).unwrap_or_default(),
             ("string", "join") => match (text(0), arguments.len()) {

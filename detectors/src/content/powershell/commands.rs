@@ -72,11 +72,18 @@ impl Reader<'_, '_> {
         let trace = input.as_ref().map_or(Value::Unknown, Value::trace);
         let (arguments, next) = self.arguments(at, end);
         let block = arguments.iter().find_map(|value| if let Value::Block(from, to) = value { Some((*from, *to)) } else { None });
+        // `| % Member arguments`.
+        if let (None, Some(Value::Text(member))) = (block, plain(&arguments).next()) {
+            let rest = plain(&arguments).skip(1).cloned().collect();
+            let value = self.one_member(&input.unwrap_or_default(), &member.to_ascii_lowercase(), Some(rest));
+            return (value, next);
+        }
         let Some((from, to)) = block.filter(|(from, to)| to.saturating_sub(*from) <= MAX_BLOCK) else { return (trace, next) };
         let Some(input) =
             input.filter(|input| matches!(input, Value::List(_) | Value::Bytes(_) | Value::Text(_) | Value::Number(_)))
         else {
-            return (trace, next);
+            let value = if trace == Value::Unknown { self.given(from, to) } else { trace };
+            return (value, next);
         };
         let was_quiet = std::mem::replace(&mut self.state.quiet, true);
         let mut out = Vec::new();
@@ -101,6 +108,17 @@ impl Reader<'_, '_> {
             self.state.blob(&bytes);
         }
         (list, next)
+    }
+
+    /// Where what a block gives came from. The block was walked where it stands.
+    pub fn given(&mut self, from: usize, to: usize) -> Value {
+        if to.saturating_sub(from) > MAX_BLOCK || !self.step(to.saturating_sub(from)) {
+            return Value::Unknown;
+        }
+        let was_quiet = std::mem::replace(&mut self.state.quiet, true);
+        let value = self.inside(from, to).trace();
+        self.state.quiet = was_quiet;
+        value
     }
 
     fn does(&mut self, name: &str, arguments: Vec<Value>, input: Option<Value>) -> Value {
@@ -184,7 +202,7 @@ impl Reader<'_, '_> {
                 Some(input) => value::join(input, "", self.budget),
                 None => Value::Unknown,
             },
-            "invoke-command" | "icm" => {
+            "invoke-command" | "icm" | "new-module" | "nmo" | "start-threadjob" => {
                 for code in plain(&arguments).filter(|value| matches!(value, Value::Code(_))) {
                     self.state.run(code);
                 }
@@ -218,7 +236,7 @@ impl Reader<'_, '_> {
     }
 
     /// A program is started: its command line as far as it is constant.
-    fn starts(&mut self, program: Option<&str>, arguments: &[Value]) {
+    pub fn starts(&mut self, program: Option<&str>, arguments: &[Value]) {
         let mut line = program.unwrap_or_default().to_owned();
         let own = [
             "-filepath",

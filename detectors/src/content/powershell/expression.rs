@@ -326,6 +326,16 @@ impl Reader<'_, '_> {
         let lower = name.to_ascii_lowercase();
         let asked =
             at + 1 < end && self.is_glued(at + 1) && (self.is_sign(at + 1, ".") || self.kind(at + 1) == Some(Kind::Open('[')));
+        // A member that was set.
+        if asked
+            && self.is_sign(at + 1, ".")
+            && let Some(member) = self.at(at + 2).filter(|word| word.kind == Kind::Word && at + 2 < end)
+            && !self.state.variables.is_empty()
+            && let Some(value) = self.state.variables.get(&format!("{lower}.{}", member.text.to_ascii_lowercase())).cloned()
+        {
+            let copy = value.copy(self.budget);
+            return self.postfix(copy, at + 3, end);
+        }
         let Some(value) = self.state.variables.get(&lower).cloned() else {
             let value = known::value(name).map_or(Value::Unknown, |known| Value::Text(known.to_owned()));
             let special = match &*lower {

@@ -89,6 +89,8 @@ pub(super) struct State {
     pub functions: HashMap<String, String>,
     pub out: Script,
     pub steps: usize,
+    /// Where what a `return` gives came from.
+    pub returned: Option<String>,
     /// Inside a loop over constants: nothing is noted.
     pub quiet: bool,
 }
@@ -141,6 +143,20 @@ impl State {
         if !self.quiet && !self.out.commands.contains(&line) {
             if self.out.commands.len() < MAX_KEPT { self.out.commands.push(line) } else { self.out.cut = true }
         }
+    }
+
+    /// A program that is started without `cmd.exe`: the signs that chain commands chain nothing there.
+    pub fn started(&mut self, line: &str) {
+        let mut escaped = String::with_capacity(line.len());
+        let mut quoted = false;
+        for character in line.chars() {
+            quoted ^= character == '"';
+            if !quoted && matches!(character, '&' | '|' | '^') {
+                escaped.push('^');
+            }
+            escaped.push(character);
+        }
+        self.command(escaped);
     }
 
     /// Code runs.
@@ -258,38 +274,60 @@ impl<'a, 'b> Reader<'a, 'b> {
     /// `shell.Run "powershell …"` of Windows Script Host: a text that a shell is given to run.
     fn hosted(&mut self) {
         for (at, token) in self.tokens.iter().enumerate() {
-            if !matches!(token.kind, Kind::Text | Kind::Expand) {
-                continue;
+            let line = match token.kind {
+                Kind::Text | Kind::Expand => {
+                    let Some(mut before) = at.checked_sub(1) else { continue };
+                    if self.kind(before) == Some(Kind::Open('(')) {
+                        before = before.saturating_sub(1);
+                    }
+                    if self.hands_over(before) { &*token.text } else { continue }
+                }
+                // `@{CommandLine='powershell …'}`: quotes inside of a word.
+                Kind::Word => match token.text.split_once('=') {
+                    Some((name, line)) if name.eq_ignore_ascii_case("commandline") => line,
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            if !self.budget.take(line.len()) {
+                return;
             }
-            let Some(mut before) = at.checked_sub(1) else { continue };
-            if self.kind(before) == Some(Kind::Open('(')) {
-                before = before.saturating_sub(1);
-            }
-            // A member may stand in one word with its object: `shell.Run`.
-            let word = self
-                .at(before)
-                .filter(|word| word.kind == Kind::Word)
-                .map(|word| word.text.rsplit('.').next().unwrap_or_default());
-            let runs =
-                word.is_some_and(|word| ["run", "exec", "shellexecute"].iter().any(|name| word.eq_ignore_ascii_case(name)));
-            if !runs || !self.budget.take(token.text.len()) {
-                continue;
-            }
-            let line = token.text.replace("\"\"", "\"");
+            let line = line.replace("\"\"", "\"");
             let program = super::base_name(line.split([' ', '\t', '/']).next().unwrap_or_default());
-            if ["powershell", "pwsh", "cmd", "%comspec%"].contains(&&*program) {
+            if ["powershell", "pwsh"].contains(&&*program) {
+                self.state.started(&line);
+            } else if ["cmd", "%comspec%"].contains(&&*program) {
                 self.state.command(line);
             }
         }
     }
 
+    /// Whether what stands here takes a command line: a method of a shell or of a process, what is written for later.
+    fn hands_over(&self, at: usize) -> bool {
+        const METHODS: [&str; 4] = ["run", "exec", "shellexecute", "create"];
+        let Some(token) = self.at(at) else { return false };
+        match token.kind {
+            // A member may stand in one word with its object: `shell.Run`.
+            Kind::Word => {
+                let word = token.text.rsplit('.').next().unwrap_or_default();
+                METHODS.iter().any(|name| word.eq_ignore_ascii_case(name))
+            }
+            Kind::Dash => token.text.eq_ignore_ascii_case("-value"),
+            Kind::Sign if token.is_sign("=") => {
+                at.checked_sub(1).and_then(|before| self.at(before)).is_some_and(|word| word.is_word("commandline"))
+            }
+            _ => false,
+        }
+    }
+
     /// A function that gives what somebody else sent.
     pub fn gives(&mut self, name: &str, value: &Value) {
-        if let Some(url) = value.download()
+        let returned = self.state.returned.take();
+        if let Some(url) = value.download().map(str::to_owned).or(returned)
             && self.state.functions.len() < MAX_FUNCTIONS
         {
             let name = name.rsplit(':').next().unwrap_or(name).to_ascii_lowercase();
-            self.state.functions.insert(name, url.to_owned());
+            self.state.functions.insert(name, url);
         }
     }
 

@@ -65,6 +65,7 @@ impl Reader<'_, '_> {
             let (value, next) = self.pipeline(from, end);
             let old = self.state.variables.remove(&name.to_ascii_lowercase()).map(Rc::unwrap_or_clone);
             let value = if sign == "+=" { self.appended(old, value) } else { value };
+            self.process(&name, &value);
             let copy = if sign == "=" { value.copy(self.budget) } else { Value::Unknown };
             self.state.set(&name, value);
             return (copy, next, false);
@@ -73,6 +74,13 @@ impl Reader<'_, '_> {
             && token.kind == Kind::Word
             && KEYWORDS.iter().any(|word| token.is_word(word))
         {
+            if token.is_word("return") {
+                let (value, next) = self.pipeline(at + 1, end);
+                if let Some(url) = value.download() {
+                    self.state.returned = Some(url.to_owned());
+                }
+                return (value, next, true);
+            }
             if let Some(next) = self.function(at, end) {
                 return (Value::Unknown, next, false);
             }
@@ -101,9 +109,25 @@ impl Reader<'_, '_> {
             return None;
         }
         let close = self.closes(from, end);
+        let outer = self.state.returned.take();
         let value = self.inside(from + 1, close);
         self.gives(&name, &value);
+        self.state.returned = outer;
         Some(close + 1)
+    }
+
+    /// `$start.FileName = …; $start.Arguments = …`: a program that is started with these.
+    fn process(&mut self, name: &str, value: &Value) {
+        let Some((object, member)) = name.rsplit_once('.') else { return };
+        if !member.eq_ignore_ascii_case("arguments") {
+            return;
+        }
+        let file = self.state.variables.get(&format!("{}.filename", object.to_ascii_lowercase())).and_then(|file| file.text());
+        if let (Some(file), Value::Text(arguments)) = (file, value)
+            && self.budget.take(file.len() + arguments.len())
+        {
+            self.state.started(&format!("{} {arguments}", super::base_name(&file)));
+        }
     }
 
     fn appended(&mut self, old: Option<Value>, more: Value) -> Value {
@@ -134,6 +158,13 @@ impl Reader<'_, '_> {
             at = self.closes(at, end) + 1;
         }
         let name = self.at(at).filter(|token| token.kind == Kind::Variable && at < end)?;
+        // `$object.member =`: kept by both names.
+        if let Some(member) = self.at(at + 2).filter(|word| self.is_sign(at + 1, ".") && word.kind == Kind::Word)
+            && self.is_sign(at + 3, "=")
+            && at + 3 < end
+        {
+            return Some((format!("{}.{}", name.text, member.text), "=", at + 4));
+        }
         let sign = ["=", "+="].into_iter().find(|sign| self.is_sign(at + 1, sign) && at + 1 < end)?;
         Some((name.text.to_string(), sign, at + 2))
     }
@@ -190,6 +221,10 @@ impl Reader<'_, '_> {
                 self.state.run(&inner);
                 let (_, next) = self.arguments(at, end);
                 (Value::Unknown, next)
+            }
+            Value::Block(from, to) => {
+                let (_, next) = self.arguments(at, end);
+                (self.given(from, to), next)
             }
             // An object of a command (`gcm iex`) is its name; anything else stays unknown.
             _ => {

@@ -193,7 +193,10 @@ mod smb1 {
         assert_eq!((text(write, "filename"), text(write, "share")), (r"\temp\a.ps1", r"\\VBR01\ADMIN$"));
     }
 
-    fn connected(then: &[(u8, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)]) -> Script {
+    /// A command; words and bytes of the request, and of the response.
+    type Turn = (u8, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+
+    fn connected(then: &[Turn]) -> Script {
         let share = smb::wide("\\\\VBR01\\ADMIN$\0");
         let mut script = vec![
             (UP, message(0x75, false, &words(&[0xff, 0, 0, 1]), &[&[0][..], &share, b"?????\0"].concat())),
