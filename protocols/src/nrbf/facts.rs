@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::primitive::Scalar;
 use super::walk::{Returned, Visit, Walk, walk};
@@ -204,7 +205,17 @@ fn read(bytes: &[u8], limits: &Limits, nested: usize, room: &mut usize, out: &mu
     let mut reader = Reader::new(room, nested, out);
     let walked = walk(bytes, limits, &mut |visit| reader.visit(visit));
     reader.resolve();
-    let inner = std::mem::take(&mut reader.inner);
+    let mut inner = std::mem::take(&mut reader.inner);
+    // Texts are not told apart there: base64 is looked for in all of it.
+    if let Some(rest) = walked.doubtful_from.and_then(|from| bytes.get(from..)) {
+        let hashed = |stream: &Vec<u8>| {
+            let mut hasher = DefaultHasher::new();
+            stream.hash(&mut hasher);
+            hasher.finish()
+        };
+        let known: HashSet<u64> = inner.iter().map(hashed).collect();
+        inner.extend(find::in_text(rest).into_iter().filter(|stream| !known.contains(&hashed(stream))));
+    }
     if nested == 0 || out.root.is_none() {
         out.root = walked.root.as_deref().map(|name| bounded(name.as_bytes(), MAX_NAME));
         out.call = walked

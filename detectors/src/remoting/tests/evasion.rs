@@ -156,6 +156,18 @@ fn a_second_address_of_a_client_inside_is_a_suspicion_and_one_outside_an_attack(
 }
 
 #[test]
+fn base64_behind_what_cannot_be_followed_is_read() {
+    for values in [[0x63, 0, 0, 0].as_slice(), &[11, 0, 0, 0]] {
+        assert_pair("a text behind an object of unknown members", &|class| {
+            let text = BASE64.encode(&nrbf::inert(class, LIBRARY));
+            let len = u16::try_from(text.len()).unwrap();
+            let len = [0x80 | (len & 0x7f) as u8, (len >> 7) as u8];
+            [&nrbf::HEADER[..], &untyped(2, "System.Version", values), &[6, 50, 0, 0, 0], &len, text.as_bytes(), &[11]].concat()
+        });
+    }
+}
+
+#[test]
 fn padding_in_front_of_a_gadget_hides_none() {
     // A text ([MS-NRBF] 2.5.7), its length in groups of seven bits.
     let text = |id: u8, text: &[u8]| {
