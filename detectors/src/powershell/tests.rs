@@ -370,6 +370,14 @@ fn the_worst_texts_take_linear_time() {
     let of = |piece: &str| piece.repeat(size / piece.len());
     for text in [
         of("`"),
+        of("function a("),
+        of("function a{"),
+        of("function a{return &{"),
+        of("&{"),
+        of("return {"),
+        of("$x|%{"),
+        format!("{}{}", "$x|%{".repeat(size / 6), "}".repeat(size / 6)),
+        of("a.Run \"cmd /c x\";"),
         of("("),
         of("{"),
         of("["),

@@ -97,9 +97,8 @@ impl Reader<'_, '_> {
         let is_one = self.at(at)?.is_word("function") || self.at(at)?.is_word("filter");
         let name = self.at(at + 1).filter(|name| is_one && name.kind == Kind::Word)?.text.to_string();
         let mut from = at + 2;
-        if self.kind(from) == Some(Kind::Open('(')) {
-            let close = self.closes(from, end);
-            self.inside(from + 1, close);
+        let parameters = (self.kind(from) == Some(Kind::Open('('))).then(|| (from + 1, self.closes(from, end)));
+        if let Some((_, close)) = parameters {
             from = close + 1;
         }
         while self.kind(from) == Some(Kind::End) && from < end {
@@ -107,6 +106,10 @@ impl Reader<'_, '_> {
         }
         if from >= end || self.kind(from) != Some(Kind::Open('{')) {
             return None;
+        }
+        // Only now: what is no function is walked where it stands, and nothing twice.
+        if let Some((from, close)) = parameters {
+            self.inside(from, close);
         }
         let close = self.closes(from, end);
         let outer = self.state.returned.take();
