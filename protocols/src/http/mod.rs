@@ -23,6 +23,7 @@ mod exchanges;
 mod framing;
 mod head;
 mod line;
+mod message;
 mod name;
 mod parser;
 mod probe;

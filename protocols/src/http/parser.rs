@@ -5,11 +5,12 @@ use backstop_types::{Direction, PerDirection};
 use super::anomaly;
 use super::body::{About, Body, Budget, Finished};
 use super::channel::Channel;
-use super::chunked::{Chunks, Piece};
+use super::chunked::Chunks;
 use super::exchanges::{Current, Exchanges};
 use super::framing::{self, Framing};
 use super::head::{Deviations, Head, Start};
 use super::line::{Line, LineBuffer};
+use super::message::{End, Ends, Message};
 use super::name;
 use super::probe;
 use super::ranges::Ranges;
@@ -43,20 +44,6 @@ enum State {
     Opaque,
     /// Sync is lost.
     Lost,
-}
-
-/// A body and how it ends.
-struct Message {
-    end: End,
-    body: Body,
-    /// It is a channel of ncacn_http, of this direction.
-    rpc: Option<Direction>,
-}
-
-enum End {
-    Length(u64),
-    Chunks(Chunks),
-    Close,
 }
 
 #[derive(Default)]
@@ -379,69 +366,6 @@ impl HttpParser {
         if matches!(self.lanes.get(client).state, State::Awaiting) {
             self.set(client, State::Through);
         }
-    }
-}
-
-enum Ends {
-    No,
-    Here,
-    Lost,
-}
-
-impl Message {
-    /// Takes bytes; how many, and whether the body ends with them.
-    fn push(
-        &mut self,
-        bytes: &[u8],
-        lines: &mut LineBuffer,
-        channel: Option<&mut Channel>,
-        out: &mut dyn Sink,
-        told: &mut Deviations,
-    ) -> (usize, Ends) {
-        let (data, done) = self.data(bytes, lines, told);
-        self.body.push(data, out, told);
-        if let Some((direction, channel)) = self.rpc.zip(channel) {
-            channel.push(direction, data, out);
-        }
-        done
-    }
-
-    /// The next bytes without their framing, and how many bytes that were.
-    fn data<'a>(&mut self, bytes: &'a [u8], lines: &mut LineBuffer, told: &mut Deviations) -> (&'a [u8], (usize, Ends)) {
-        match &mut self.end {
-            End::Close => (bytes, (bytes.len(), Ends::No)),
-            End::Length(left) => {
-                let used = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= used as u64;
-                let over = *left == 0;
-                (bytes.get(..used).unwrap_or(bytes), (used, if over { Ends::Here } else { Ends::No }))
-            }
-            End::Chunks(chunks) => match chunks.next(bytes, lines, told) {
-                Piece::Coding(used) => (&[], (used, Ends::No)),
-                Piece::Data(data) => (data, (data.len(), Ends::No)),
-                Piece::Over(used) => (&[], (used, Ends::Here)),
-                Piece::Lost(used) => (&[], (used, Ends::Lost)),
-            },
-        }
-    }
-
-    /// Bytes are missing: whether the place is still known, and the body is over.
-    fn gap(&mut self, len: u64, out: &mut dyn Sink, told: &mut Deviations) -> Option<bool> {
-        let over = match &mut self.end {
-            End::Close => false,
-            End::Length(left) => {
-                *left = left.checked_sub(len)?;
-                *left == 0
-            }
-            End::Chunks(chunks) => {
-                if !chunks.gap(len) {
-                    return None;
-                }
-                false
-            }
-        };
-        self.body.gap(len, out, told);
-        Some(over)
     }
 }
 
