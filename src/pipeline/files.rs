@@ -221,6 +221,9 @@ impl Handler<'_> {
         object: Option<&Fields>,
     ) {
         for Held { mut finding, about, inside } in findings {
+            if state.tells(&finding.meta, finding.direction) {
+                continue;
+            }
             if let Some(object) = object {
                 finding.context.set("http", object.clone());
             }

@@ -341,28 +341,6 @@ pub fn is_of_words(found: &Match) -> bool {
         && found.rule.sid.is_some_and(|sid| backstop_detectors::powershell::RULES_OF_WORDS.contains(&sid))
 }
 
-/// A text with the lines blanked that are comments of PowerShell or of a batch file; nothing where there are none. A letter in two
-/// bytes counts as in one.
-pub fn without_comments(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut bare: Option<Vec<u8>> = None;
-    let mut start = 0;
-    for line in bytes.split(|byte| matches!(byte, b'\n' | b'\r')) {
-        let end = start + line.len();
-        let line = line.strip_prefix(b"\xef\xbb\xbf").or_else(|| line.strip_prefix(b"\xff\xfe")).unwrap_or(line);
-        let mut letters = line.iter().filter(|byte| **byte != 0).skip_while(|byte| byte.is_ascii_whitespace());
-        let comment = match letters.next() {
-            Some(b'#') => true,
-            Some(b'r' | b'R') => letters.take(3).map(u8::to_ascii_lowercase).eq(*b"em "),
-            _ => false,
-        };
-        if comment && let Some(line) = bare.get_or_insert_with(|| bytes.to_vec()).get_mut(start..end) {
-            line.iter_mut().filter(|byte| **byte != 0).for_each(|byte| *byte = b' ');
-        }
-        start = end + 1;
-    }
-    bare
-}
-
 /// Ranges of a stream that no parser understood.
 #[derive(Clone, Debug, Default)]
 struct Undecoded {

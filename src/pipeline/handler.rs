@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
-use backstop_detectors::{Context, Finding, Findings, Scanned, Unfolded};
+use backstop_detectors::{Context, Finding, Findings, Scanned, Unfolded, powershell};
 use backstop_protocols::tls::KeyRing;
 use backstop_protocols::{AppProto, Content, Driver, Limits, Sink};
 use backstop_signatures::{Flush, Interest as ScanInterest, Match, RuleSet, ScanCounters, ScanError, Scanner, Scope, StreamScan};
@@ -13,7 +13,7 @@ use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value
 use super::app_counters::AppCounters;
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
-use super::flow_state::{FlowState, Which, is_of_words, without_comments};
+use super::flow_state::{FlowState, Which, is_of_words};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
 use crate::eve;
@@ -181,7 +181,7 @@ impl<'r> Handler<'r> {
         }
         // A command in a comment is no command. Only the first place of each word is told, so it takes a second look.
         if matches.iter().any(is_of_words)
-            && let Some(bare) = without_comments(content.bytes)
+            && let Some(bare) = powershell::without_comments(content.bytes)
         {
             let mut again = Vec::new();
             if let Err(error) = self.scanner.scan_content(&bare, &mut again) {
@@ -226,7 +226,8 @@ impl<'r> Handler<'r> {
         let mut matches = std::mem::take(&mut self.matches);
         for mut found in matches.drain(..) {
             // What a server sends by HTTP is looked at as bodies: it is known which of them are pages.
-            let is_body = direction == Direction::ToClient && state.app_proto == Some(AppProto::Http) && is_of_words(&found);
+            let words_of_http = state.app_proto == Some(AppProto::Http) && is_of_words(&found);
+            let is_body = words_of_http && direction == Direction::ToClient;
             let understood = (found.rule.scope == Scope::Undecoded && state.app_proto.is_some()) || is_body;
             if understood {
                 // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
@@ -244,6 +245,10 @@ impl<'r> Handler<'r> {
             let context = Self::context(&self.settings, flow, state, &cause);
             let scanned = Scanned::Stream(direction);
             self.findings.findings.push(backstop_detectors::finding_for_match(&context, &found, &scanned));
+            if words_of_http {
+                // The request may be on its way still, and a detection tell of it when it is whole.
+                self.hold_for_response(state, &cause);
+            }
             self.take_findings(flow, state, at, &cause);
         }
         self.matches = matches;

@@ -6,8 +6,10 @@ mod conditions;
 mod metas;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use conditions::{NAMES, Told, conditions, loader_named};
+pub use words::{RULES_OF_WORDS, without_comments};
 
 use crate::Meta;
 
@@ -21,9 +23,6 @@ pub static METAS: &[&Meta] = &[
     &metas::DECRYPTION,
     &metas::BYPASS,
 ];
-
-/// Content rules that tell of a command by its words: in a page that somebody reads they say nothing.
-pub const RULES_OF_WORDS: [u64; 4] = [9_411_021, 9_411_023, 9_411_024, 9_411_025];
 
 /// Content rules that tell the same cause by its raw text: where the detection spoke, they add nothing.
 #[must_use]
