@@ -79,6 +79,23 @@ pub fn is_readable(text: &str) -> bool {
     all > 0 && strange * 20 <= all
 }
 
+/// The text of a file that hides from [`text`]: what stands in its comments, and control characters anywhere, do not count.
+#[must_use]
+pub fn disguised(bytes: &[u8]) -> Option<String> {
+    // Programs and archives are none of these, whatever stands in them.
+    if bytes.starts_with(b"MZ") || memchr::memchr3(b'#', b'\n', b'\r', bytes).is_none() {
+        return None;
+    }
+    let text = Encoding::Utf8.decode(bytes);
+    let code = text.split(['\r', '\n']).filter(|line| !line.trim_start_matches(|one: char| one.is_whitespace()).starts_with('#'));
+    let (mut all, mut strange) = (0_usize, 0_usize);
+    for character in code.flat_map(str::chars).take(SAMPLE * 4) {
+        all += 1;
+        strange += usize::from(matches!(character, '\0' | char::REPLACEMENT_CHARACTER));
+    }
+    (all > 0 && strange * 20 <= all).then_some(text)
+}
+
 /// Base64 as `Convert.FromBase64String` takes it, blanks inside and a lost padding allowed; nothing where it is none.
 #[must_use]
 pub fn base64(text: &str) -> Option<Vec<u8>> {

@@ -176,6 +176,10 @@ impl Work<'_> {
             }
             return;
         }
+        let text = match text {
+            None if !is_inside => encoding::disguised(bytes).map(|text| (text, encoding::Encoding::Utf8)),
+            other => other,
+        };
         let Some((text, encoding)) = text else { return };
         let mut how = how.to_vec();
         let mut layer = layer;

