@@ -115,6 +115,10 @@ fn a_page_that_shows_commands_is_silent_and_what_comes_behind_it_is_not() {
         "<html><script language=\"VBScript\">CreateObject(\"WScript.Shell\").Run \"powershell -c {line}\"</script></html>"
     );
     assert_eq!(told(shell.as_bytes()), [9_403_003]);
+    // So is a batch file that begins as one.
+    let batch = format!("<html>\r\npowershell -c {line}\r\n");
+    let path = capture(folder.path(), &[("10.20.30.77", "/install.bat", whole(batch.as_bytes()))]);
+    assert_eq!(alert_counts(&replayed(&path, &[])).into_keys().collect::<Vec<_>>(), [9_403_003]);
     // The page says nothing of the next body of its connection: words of a text, where nothing else tells of them.
     let json = format!("{{\"run\": \"{line}\"}}");
     let path = capture(folder.path(), &[("10.20.30.77", "/install", [whole(&page), whole(json.as_bytes())].concat())]);

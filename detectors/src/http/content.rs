@@ -51,12 +51,19 @@ fn runs_programs(bytes: &[u8]) -> bool {
         .any(|word| memchr::memmem::find(&lower, word).is_some())
 }
 
+/// Whether a name is that of something that an interpreter runs, whatever it begins as: `cmd.exe` passes over a line of HTML.
+fn is_named_script(name: &str) -> bool {
+    const EXTENSIONS: [&str; 9] = ["ps1", "psm1", "psd1", "bat", "cmd", "vbs", "hta", "wsf", "sct"];
+    let extension = name.trim_end_matches(['.', ' ']).rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
+}
+
 /// Whether content may be a script: not what browsers show, and no program or archive.
 fn may_be_script(file: &FileFacts<'_>) -> bool {
     match file.magic {
         None => true,
         // A page that shows commands runs none.
-        Some("HTML document") => runs_programs(file.bytes),
+        Some("HTML document") => runs_programs(file.bytes) || file.name.is_some_and(is_named_script),
         Some(kind) => kind.ends_with("text") || matches!(kind, "script" | "XML document" | "gzip data"),
     }
 }
@@ -85,7 +92,10 @@ impl Detector for Bodies {
         if let Transaction::Http(http::Transaction::Body(part)) = transaction
             && part.offset == 0
         {
-            out.page = Some((part.direction, part.direction == Direction::ToClient && is_page(part.bytes)));
+            out.page = Some((
+                part.direction,
+                part.direction == Direction::ToClient && is_page(part.bytes) && !part.name.is_some_and(is_named_script),
+            ));
         }
         let Transaction::Http(http::Transaction::Exchange(exchange)) = transaction else { return };
         let Some(request) = exchange.request.filter(|request| path(&request.target).to_ascii_lowercase().ends_with(LOADER))
