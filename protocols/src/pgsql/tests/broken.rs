@@ -151,7 +151,7 @@ fn answers_to_nobody_do_not_take_time() {
     let answers =
         [message(b'1', b"").repeat(20_000), message(b'3', b"").repeat(100_000), message(b'G', b"\0\0\0").repeat(50_000)];
     let copied = message(b'd', b"").repeat(100_000);
-    let started = std::time::Instant::now();
+    let started = backstop_testkit::Stopwatch::start();
     for answers in answers {
         let script = after_login(&[
             (UP, waiting.clone()),

@@ -115,7 +115,7 @@ fn the_probe_knows_hellos_of_both_sides_and_leaves_look_alikes_alone() {
 fn the_search_for_a_record_is_linear() {
     let (mut recorder, mut driver) = (Recorder::default(), Driver::with_protocol(AppProto::Tls, Limits::default()));
     driver.gap(UP, 100, &mut recorder);
-    let started = std::time::Instant::now();
+    let started = backstop_testkit::Stopwatch::start();
     let bytes = b"\x17\x03\x03\x00\x01".repeat(1_000_000);
     for piece in bytes.chunks(1_461) {
         driver.data(UP, piece, &mut recorder);
