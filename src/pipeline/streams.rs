@@ -192,3 +192,65 @@ impl StreamHandler for Handler<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use backstop_capture::handler::{DirectionCounts, FlowState as TcpState};
+    use backstop_capture::packet::VlanTags;
+    use backstop_signatures::{RuleOptions, RuleSet};
+    use backstop_types::{Endpoint, FlowId, FlowKey, PacketTime};
+
+    use super::*;
+    use crate::config::Config;
+
+    fn view() -> FlowView {
+        let end = |address: &str, port| Endpoint::new(address.parse().unwrap(), port);
+        let (client, server) = (end("10.20.30.77", 40_000), end("10.20.30.10", 80));
+        FlowView {
+            id: FlowId::from_hash(1),
+            key: FlowKey::new(IpProto::TCP, client, server).0,
+            proto: IpProto::TCP,
+            client,
+            server,
+            vlan: VlanTags::default(),
+            start: PacketTime::ZERO,
+            last: PacketTime::ZERO,
+            first_number: 1,
+            file: 0,
+            state: TcpState::Established,
+            handshake: true,
+            midstream: false,
+            to_server: DirectionCounts::default(),
+            to_client: DirectionCounts::default(),
+        }
+    }
+
+    /// A closed connection keeps its place in the table for a while; what it needed while it was open, it does not keep.
+    #[test]
+    fn a_connection_that_is_closed_keeps_what_its_record_says_and_nothing_else() {
+        let settings = Arc::new(Config::default().settings());
+        let rules = RuleSet::load(&RuleOptions { cache_dir: None, ..RuleOptions::default() }).unwrap();
+        let mut handler = Handler::new(&settings, &rules);
+        let (flow, cause, mut app) = (view(), Cause::default(), App::default());
+        for (direction, bytes) in [
+            (Direction::ToServer, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"),
+            (Direction::ToClient, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ] {
+            handler.data(&flow, &mut app, direction, 0, bytes.as_bytes(), &cause);
+        }
+        handler.end_of_stream(&flow, &mut app, Direction::ToServer, StreamEnd::Fin, &cause);
+        assert!(matches!(app, App::Live(_)), "the other side may still send");
+        handler.end_of_stream(&flow, &mut app, Direction::ToClient, StreamEnd::Fin, &cause);
+        let App::Over(over) = app else { panic!("closed, and nothing waits") };
+        assert_eq!((over.app_proto, over.transactions, over.unknown), (Some(AppProto::Http), 1, false));
+        // Late copies open nothing.
+        assert_eq!(handler.data(&flow, &mut app, Direction::ToServer, 28, b"GET", &cause), Interest::Bypass);
+        assert!(matches!(app, App::Over(_)));
+        handler.flow_end(&flow, app, EndReason::Timeout, &cause);
+        let lines = String::from_utf8(handler.epoch.lines.clone()).unwrap();
+        let last = lines.lines().last().unwrap();
+        assert!(
+            last.contains("\"event_type\":\"flow\"") && last.contains("\"app_proto\":\"http\"") && last.contains("\"tx_cnt\":1")
+        );
+    }
+}

@@ -34,6 +34,9 @@ struct Bodies {
 
 /// Whether content is a page or a feed that somebody reads, and no application of `mshta.exe`.
 fn is_page(bytes: &[u8]) -> bool {
+    if bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start().first() != Some(&b'<') {
+        return false;
+    }
     let head = bytes.get(..1_024).unwrap_or(bytes).to_ascii_lowercase();
     let is_feed = || [b"<rss".as_slice(), b"<feed"].iter().any(|tag| memchr::memmem::find(&head, tag).is_some());
     match magic(bytes) {
