@@ -11,7 +11,7 @@ const WINDOW: usize = 64 << 10;
 /// … again with the next ones: what a stream inside begins with, and lies across the end.
 const OVERLAP: usize = 16 << 10;
 
-/// Names and addresses of one message.
+/// Names and addresses that are remembered. Beyond, they are told anew: rather twice than not at all.
 const MAX_KNOWN: usize = 4_096;
 
 /// What was looked at of it.
@@ -39,7 +39,12 @@ impl Behind {
 
     /// Leaves what was not told yet.
     fn news(&mut self, facts: &mut Facts) {
-        let mut is_new = |name: &String| self.known.len() < MAX_KNOWN && self.known.insert(name.clone());
+        let mut is_new = |name: &String| {
+            if self.known.len() >= MAX_KNOWN {
+                self.known.clear();
+            }
+            self.known.insert(name.clone())
+        };
         facts.types.retain(|one| is_new(&one.name));
         facts.addresses.retain(|one| is_new(&one.uri));
         facts.targets.retain(is_new);
@@ -81,5 +86,30 @@ impl Behind {
     #[must_use]
     pub fn held(&self) -> usize {
         self.window.capacity() + self.facts.size() + self.known.len() * 64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A class record ([MS-NRBF] 2.3.2.1) without members.
+    fn class(name: &str) -> Vec<u8> {
+        let length = [0x80 | (name.len() & 0x7f) as u8, (name.len() >> 7) as u8];
+        [&[5][..], &1_u32.to_le_bytes(), &length, name.as_bytes(), &[0; 8]].concat()
+    }
+
+    #[test]
+    fn names_without_number_hide_none_that_comes_behind_them() {
+        let mut behind = Behind::of(&[], None);
+        let mut seen = false;
+        for number in 0..3 * MAX_KNOWN {
+            behind.push(&class(&format!("Filler.Class{number}, Filler")), &Limits::default());
+            seen |= behind.take().is_some();
+        }
+        assert!(seen && behind.held() < 1 << 20);
+        behind.push(&class("Some.Other.Class, Other"), &Limits::default());
+        let facts = behind.end(&Limits::default()).unwrap();
+        assert!(facts.types.iter().any(|one| one.name.starts_with("Some.Other.Class")), "{:?}", facts.types.last());
     }
 }
