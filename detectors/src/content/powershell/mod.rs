@@ -10,6 +10,7 @@ mod calls;
 mod commands;
 mod expression;
 mod known;
+mod operators;
 mod read;
 mod statement;
 #[cfg(test)]
