@@ -75,6 +75,15 @@ impl Findings {
 pub enum Fact {
     /// The address answered as a Veeam service does: it holds the role of a backup server.
     BackupServer(IpAddr),
+    /// What one asks of the other through WMI was seen in the clear.
+    WmiInClear {
+        /// Who asks.
+        client: IpAddr,
+        /// Whom.
+        server: IpAddr,
+        /// When.
+        at: PacketTime,
+    },
 }
 
 /// A file that a flow carried, and that is over.

@@ -155,7 +155,7 @@ impl MetaRef {
     }
 }
 
-/// A role that an address must hold for a finding to stand; the correlator knows.
+/// What must hold for a finding to stand, of which other flows tell: the correlator knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Configured, or learned from what it answered.
@@ -163,6 +163,15 @@ pub enum Role {
     /// No backup server: where servers are configured, none of these; otherwise none that was learned. A host that plays a
     /// backup server to hide itself gets nowhere where servers are configured.
     Stranger(IpAddr),
+    /// No flow between the two has shown in the clear, since then, what the finding only suspects.
+    Unexplained {
+        /// Who asks.
+        client: IpAddr,
+        /// Whom.
+        server: IpAddr,
+        /// From when on an explanation counts.
+        since: PacketTime,
+    },
 }
 
 /// Events of one source that are counted together over flows: the finding stands once there are enough of them.

@@ -25,6 +25,11 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.entries.get_mut(key).map(|(_, value)| value)
     }
 
+    /// The same, to look at.
+    pub fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.get(key).map(|(_, value)| value)
+    }
+
     /// Whether there is such an entry.
     pub fn contains(&self, key: &K) -> bool {
         self.entries.contains_key(key)

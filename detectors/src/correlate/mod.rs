@@ -59,6 +59,8 @@ pub struct CorrelatorCounters {
     pub tallies_evicted: u64,
     /// Findings held back because there were too few events so far.
     pub too_few: u64,
+    /// Suspicions held back because another flow showed in the clear what they suspect.
+    pub explained: u64,
 }
 
 /// A cause within its window.
@@ -75,6 +77,9 @@ pub struct Correlator {
     thresholds: Bounded<(u64, Vec<u8>), Running>,
     tallies: Tallies,
     beats: Beats,
+    /// When WMI between two hosts was last seen in the clear.
+    wmi_in_clear: Bounded<(IpAddr, IpAddr), PacketTime>,
+    explained: u64,
     too_few: u64,
     role_missing: u64,
     repeated: u64,
@@ -94,6 +99,8 @@ impl Correlator {
             thresholds: Bounded::new(thresholds),
             tallies: Tallies::new(thresholds),
             beats: Beats::new(),
+            wmi_in_clear: Bounded::new(roles),
+            explained: 0,
             too_few: 0,
             role_missing: 0,
             repeated: 0,
@@ -104,6 +111,7 @@ impl Correlator {
     pub fn fact(&mut self, fact: Fact) {
         match fact {
             Fact::BackupServer(addr) => self.backup_servers.put(addr, ()),
+            Fact::WmiInClear { client, server, at } => self.wmi_in_clear.put((client, server), at),
         }
     }
 
@@ -117,8 +125,11 @@ impl Correlator {
             let Some(told) = told.flatten() else { return Admit::Counted };
             finding.context.set("beacon", told);
         }
-        if !finding.requires.iter().all(|role| self.holds(*role)) {
-            self.role_missing += 1;
+        if let Some(missing) = finding.requires.iter().find(|role| !self.holds(**role)) {
+            match missing {
+                Role::Unexplained { .. } => self.explained += 1,
+                Role::BackupServer(_) | Role::Stranger(_) => self.role_missing += 1,
+            }
             return Admit::Suppressed;
         }
         self.orient(&mut finding);
@@ -161,6 +172,7 @@ impl Correlator {
             tallies: self.tallies.len() as u64,
             tallies_evicted: self.tallies.evicted(),
             too_few: self.too_few,
+            explained: self.explained,
         }
     }
 
@@ -171,6 +183,7 @@ impl Correlator {
                 let learned = || self.config.backup_servers.is_empty() && self.backup_servers.contains(&addr);
                 !self.config.is_backup_server(addr) && !learned()
             }
+            Role::Unexplained { client, server, since } => self.wmi_in_clear.peek(&(client, server)).is_none_or(|at| *at < since),
         }
     }
 

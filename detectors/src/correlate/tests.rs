@@ -55,6 +55,22 @@ fn a_role_is_configured_or_learned_before() {
 }
 
 #[test]
+fn a_suspicion_falls_where_another_flow_shows_since_then_what_it_was() {
+    let suspects = |client, second| Finding {
+        requires: vec![Role::Unexplained { client: addr(client), server: addr(9), since: at(second) }],
+        ..finding(&outside::META)
+    };
+    let mut correlator = correlator(DetectConfig::default());
+    assert!(stands(&correlator.admit(suspects(1, 10), at(13))));
+    correlator.fact(Fact::WmiInClear { client: addr(1), server: addr(9), at: at(20) });
+    assert!(!stands(&correlator.admit(suspects(1, 19), at(22))));
+    // It came before; and it is of another host.
+    assert!(stands(&correlator.admit(suspects(1, 21), at(24))));
+    assert!(stands(&correlator.admit(suspects(2, 19), at(22))));
+    assert_eq!((correlator.counters().explained, correlator.counters().role_missing), (1, 0));
+}
+
+#[test]
 fn repetitions_are_held_back_for_the_window_and_counted_on_the_next_alert() {
     let mut correlator = correlator(DetectConfig::default());
     assert!(stands(&correlator.admit(limited(b"a", 60), at(100))));

@@ -133,7 +133,7 @@ impl Calls {
         };
         match &asked.what {
             // What is asked can be seen, whatever it is.
-            Asked::Wmi(Wmi::Method(_) | Wmi::Query { .. } | Wmi::Named(_) | Wmi::Put { .. }) => self.doors.known(),
+            Asked::Wmi(Wmi::Method(_) | Wmi::Query { .. } | Wmi::Named(_) | Wmi::Put { .. }) => self.doors.seen(context, out),
             Asked::Service(Service::Open { name, .. }) => {
                 bound(&mut self.opening, MAX_OPEN, (seen.pipe, call.call_id, name.text.to_lowercase()));
             }

@@ -1,10 +1,12 @@
 //! Each detection beside the nearest thing that is none. Payloads are inert.
 
+use std::sync::Arc;
+
 use backstop_protocols::testing::Script;
 use backstop_types::{Direction, Fields};
 
 use crate::testing::{Flow, object, text};
-use crate::{DetectConfig, Finding, Outcome};
+use crate::{Correlator, DetectConfig, Finding, Outcome};
 
 /// A conversation over TCP: a bind to an interface, then calls in NDR.
 struct Talk {
@@ -355,6 +357,19 @@ fn a_sealed_method_and_an_activation_alone_are_suspected_on_a_backup_server() {
         assert_eq!(replayed(others, &talk.script).admitted_sids(), Vec::<u64>::new());
         let known = DetectConfig { known_clients: vec!["10.20.30.77/32".parse().unwrap()], ..on_backup_server() };
         assert_eq!(told(&replayed(known, &talk.script)), []);
+    }
+    // Monitoring: the object is activated on one connection, and asked in the clear on another. What is sealed stays suspected.
+    let mut activation = Talk::to(ACTIVATOR, 0);
+    activation.request(4, &stub("IRemoteSCMActivator", 4));
+    let activation = replayed(on_backup_server(), &activation.script);
+    for (level, expected) in [(0, vec![]), (6, vec![9_404_005])] {
+        let mut question = Talk::to(WBEM_SERVICES, level);
+        question.request(20, &stub("IWbemServices", 20));
+        let question = replayed(on_backup_server(), &question.script);
+        let mut correlator = Correlator::new(Arc::new(on_backup_server()));
+        let mut admitted = question.admitted(&mut correlator);
+        admitted.extend(activation.admitted(&mut correlator));
+        assert_eq!(admitted.iter().map(|finding| finding.meta.sid()).collect::<Vec<_>>(), expected, "level {level}");
     }
     // A bind whose calls are sealed, and name no method that is known to run anything.
     let mut bound = Talk::to(WBEM_LOGIN, 6);

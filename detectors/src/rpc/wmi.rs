@@ -10,7 +10,7 @@ use super::WMI;
 use super::evidence::{Seen, amend};
 use crate::finding::{Role, Threshold};
 use crate::veeam::outside::pair;
-use crate::{Confidence, Context, Finding};
+use crate::{Confidence, Context, Fact, Finding, Findings};
 
 /// The object behind which WMI is ([MS-WMI] 1.9).
 const LOGIN: &str = "WbemLevel1Login";
@@ -92,12 +92,23 @@ impl Doors {
             fields.set("basis", basis).set("not_visible", "what is called is on another connection, or sealed");
         });
         suspect(&mut finding, context, Confidence::Low);
+        if basis == "activation" {
+            // What is asked of the object is on another connection, where it may be in the clear.
+            let (client, server) = (context.client.addr, context.server.addr);
+            finding.requires.push(Role::Unexplained { client, server, since: context.now });
+        }
         self.waiting = Some((context.now.plus(PATIENCE), Box::new(finding)));
     }
 
     /// It is known what for: there is nothing to suspect any more.
     pub fn known(&mut self) {
         (self.waiting, self.told) = (None, true);
+    }
+
+    /// What is asked can be seen: it explains activations before it, too.
+    pub fn seen(&mut self, context: &Context<'_>, out: &mut Findings) {
+        self.known();
+        out.facts.push(Fact::WmiInClear { client: context.client.addr, server: context.server.addr, at: context.now });
     }
 
     /// Whether time will decide something.
