@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
-use backstop_detectors::{Finding, Unfolded};
+use backstop_detectors::{FileFacts, Finding, Unfolded};
 use backstop_protocols::{AppProto, Content, FilePart, FileState, http};
-use backstop_types::{Direction, Fields};
+use backstop_types::{Direction, Fields, Value};
 
 use super::event::{Event, RangePiece};
 use super::flow_state::FlowState;
@@ -44,6 +44,19 @@ impl Waiting {
     /// Findings wait, which time will release.
     pub fn has_findings(&self) -> bool {
         !self.findings.is_empty()
+    }
+}
+
+/// What the end of a file raised says of it what its record says, under the name that it has by now.
+fn add_sums(findings: &mut [Finding], facts: &FileFacts<'_>) {
+    for finding in findings.iter_mut().filter(|finding| finding.direction == facts.direction) {
+        let Some(Value::List(files)) = finding.context.get("files") else { continue };
+        let [Value::Object(file)] = files.as_slice() else { continue };
+        let mut fields = facts.fields();
+        if let Some(name) = file.get("filename") {
+            fields.set("filename", name.clone());
+        }
+        finding.context.set("files", vec![Value::from(fields)]);
     }
 }
 
@@ -89,6 +102,9 @@ impl Handler<'_> {
         let settings = Arc::clone(&self.settings);
         let facts = finished.facts();
         let (carrier, direction, tx_id) = (facts.carrier, facts.direction, facts.tx_id);
+        if carrier == AppProto::Smb && facts.complete {
+            add_sums(&mut self.findings.findings, &facts);
+        }
         let mut detectors = std::mem::take(&mut state.detectors);
         let context = Self::context(&settings, flow, state, cause);
         for detector in detectors.of(carrier) {

@@ -82,7 +82,10 @@ impl Sink for FlowSink<'_, '_> {
         for detector in self.state.detectors.of(transaction.app_proto()) {
             detector.on_transaction(&context, transaction, &mut self.handler.findings);
         }
-        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        // What is told with the end of a file of SMB has its sums, which come below.
+        if !matches!(transaction, Transaction::Smb(smb::Transaction::File(data)) if data.end) {
+            self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
+        }
         let mut written = eve::protocol::Written::default();
         if transaction.is_record() {
             self.state.transactions = self.state.transactions.saturating_add(1);
@@ -111,6 +114,7 @@ impl Sink for FlowSink<'_, '_> {
         } else if is_mark {
             self.file_kept = false;
         }
+        self.handler.take_findings(self.flow, self.state, self.cause, self.cause);
         if let Transaction::Http(http::Transaction::Range(part)) = transaction
             && settings.files.enabled
         {

@@ -1,0 +1,134 @@
+//! Files over SMB as the binary tells them: their sums in alerts, what is scanned of them and how often, files in several opens.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use backstop_testkit::Conversation;
+use backstop_testkit::pcap::{ETHERNET, PcapWriter};
+use backstop_testkit::smb::{OK, Talk};
+use backstop_types::{Direction, Endpoint, PacketTime};
+use common::{of_type, records, replay, schema};
+use serde_json::Value;
+use sha2::Digest as _;
+
+/// The shape of a loader, and nothing that runs.
+const LOADER: &str = "return\r\n$b = [Convert]::FromBase64String('AAAA')\r\n$s = New-Object IO.Compression.DeflateStream($b, 0)\r\n\
+    [Runtime.InteropServices.Marshal]::GetDelegateForFunctionPointer($p, $t)\r\n";
+const ADMIN: &str = r"\\10.20.30.10\ADMIN$";
+
+fn on(share: &str) -> Talk {
+    let mut talk = Talk::default();
+    talk.connect(share, 1, OK);
+    talk
+}
+
+/// A capture of one connection. It is closed, or goes on for a minute without a word: then `closed` is false.
+fn capture(folder: &Path, talk: &Talk, closed: bool) -> PathBuf {
+    let path = folder.join("input.pcap");
+    let mut out = PcapWriter::new(std::fs::File::create(&path).unwrap(), ETHERNET).unwrap();
+    let client = Endpoint::new("10.20.30.41".parse().unwrap(), 50_000);
+    let server = Endpoint::new("10.20.30.10".parse().unwrap(), 445);
+    let mut wire = Conversation::new(client, server, (1, 1));
+    let mut segments = wire.handshake();
+    for (direction, bytes) in &talk.script {
+        segments.extend(wire.data(*direction, bytes));
+    }
+    if closed {
+        segments.extend(wire.close(Direction::ToServer));
+    }
+    let mut micros = 1_768_384_800_000_000;
+    for segment in &segments {
+        micros += 10;
+        out.write(PacketTime::from_micros(micros), &wire.frame(segment)).unwrap();
+    }
+    out.finish().unwrap();
+    path
+}
+
+fn replayed(talk: &Talk, closed: bool, args: &[&str]) -> Vec<Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = capture(folder.path(), talk, closed);
+    let lines = replay(&path, args);
+    assert!(lines == replay(&path, &[args, &["--workers", "3"]].concat()), "workers change nothing");
+    let records = records(&lines);
+    schema::assert_all_fit(&records);
+    records
+}
+
+fn alerts(records: &[Value], sid: u64) -> Vec<&Value> {
+    of_type(records, "alert").into_iter().filter(|alert| alert["alert"]["signature_id"] == sid).collect()
+}
+
+fn executable(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    bytes[..2].copy_from_slice(b"MZ");
+    bytes[0x3c] = 0x80;
+    bytes[0x80..0x84].copy_from_slice(b"PE\0\0");
+    bytes
+}
+
+fn sha256(bytes: &[u8]) -> Value {
+    data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(bytes)).into()
+}
+
+/// What `fileinfo` says of a file that was closed, alerts on it say as well.
+#[test]
+fn alerts_on_a_file_that_is_closed_have_its_sums() {
+    let program = executable(70_000);
+    for (name, bytes, sids) in
+        [("tools\\check.ps1", LOADER.as_bytes(), &[9_404_001, 9_403_001][..]), ("tools\\a.dat", &program, &[9_404_002])]
+    {
+        let mut talk = on(ADMIN);
+        talk.put(name, bytes, 30_000);
+        let records = replayed(&talk, true, &[]);
+        let [info] = of_type(&records, "fileinfo")[..] else { panic!("{name}: one file") };
+        assert_eq!((&info["fileinfo"]["sha256"], &info["fileinfo"]["size"]), (&sha256(bytes), &bytes.len().into()));
+        for sid in sids {
+            let [alert] = alerts(&records, *sid)[..] else { panic!("{sid} is told once") };
+            let [file] = &alert["files"].as_array().unwrap()[..] else { panic!("{sid} has one file") };
+            for field in ["filename", "size", "magic", "md5", "sha1", "sha256", "state", "gaps"] {
+                assert!(!file[field].is_null(), "{sid}: {field}");
+                assert_eq!(file[field], info["fileinfo"][field], "{sid}: {field}");
+            }
+            assert_eq!(alert["alert"]["metadata"]["outcome"][0], "success");
+        }
+    }
+}
+
+/// What cannot be known yet, or is not all of it, is not said.
+#[test]
+fn alerts_on_what_is_not_whole_have_no_sums() {
+    // A hole.
+    let mut holed = on(ADMIN);
+    let id = holed.create("tools\\check.ps1", OK);
+    holed.write(id, 0, LOADER.as_bytes(), OK);
+    holed.write(id, 4_000, b"# the end", OK);
+    holed.close(id);
+    // Read, and told at once.
+    let mut read = on(ADMIN);
+    let id = read.open("tools\\check.ps1", LOADER.len() as u64 + 4);
+    read.read(id, 0, LOADER.as_bytes());
+    read.close(id);
+    for (talk, sid) in [(holed, 9_404_001), (read, 9_403_001)] {
+        let records = replayed(&talk, true, &[]);
+        let [alert] = alerts(&records, sid)[..] else { panic!("{sid} is told once") };
+        assert_eq!((&alert["files"][0]["state"], &alert["files"][0]["sha256"]), (&"UNKNOWN".into(), &Value::Null));
+    }
+}
+
+/// A file that was renamed before it was closed has its new name in the alert.
+#[test]
+fn a_file_that_is_renamed_has_its_sums_under_its_new_name() {
+    let mut talk = on(ADMIN);
+    let id = talk.create("tools\\a.tmp", OK);
+    talk.write(id, 0, LOADER.as_bytes(), OK);
+    let request = backstop_testkit::smb::set_info(id, 10, &backstop_testkit::smb::rename("tools\\check.ps1"));
+    talk.exchange(backstop_testkit::smb::command::SET_INFO, &request, OK, &[2, 0]);
+    talk.close(id);
+    let records = replayed(&talk, true, &[]);
+    let [alert] = alerts(&records, 9_404_001)[..] else { panic!("it is told once") };
+    let file = &alert["files"][0];
+    assert_eq!((&file["filename"], &file["sha256"]), (&"tools\\check.ps1".into(), &sha256(LOADER.as_bytes())));
+}
