@@ -9,7 +9,7 @@ use backstop_testkit::Conversation;
 use backstop_testkit::pcap::{ETHERNET, PcapWriter};
 use backstop_testkit::smb::{OK, Talk};
 use backstop_types::{Direction, Endpoint, PacketTime};
-use common::{of_type, records, replay, schema};
+use common::{final_counters, of_type, records, replay, schema};
 use serde_json::Value;
 use sha2::Digest as _;
 
@@ -131,4 +131,127 @@ fn a_file_that_is_renamed_has_its_sums_under_its_new_name() {
     let [alert] = alerts(&records, 9_404_001)[..] else { panic!("it is told once") };
     let file = &alert["files"][0];
     assert_eq!((&file["filename"], &file["sha256"]), (&"tools\\check.ps1".into(), &sha256(LOADER.as_bytes())));
+}
+
+/// Bytes of a piece, and how many of them are a file.
+const PIECE: usize = 60_000;
+const PIECES: usize = 20;
+
+/// Texts that a rule looks for: one within each piece, and one across each end of one.
+fn marked() -> (Vec<u8>, String, usize) {
+    let mut bytes = vec![b'.'; PIECE * PIECES];
+    let mut rules = String::new();
+    for at in 1..PIECES * 2 {
+        let text = format!("MARK-{at:04}-MARK");
+        bytes[at * PIECE / 2 - 7..][..text.len()].copy_from_slice(text.as_bytes());
+        rules.push_str(&format!("rule m_{at:04} {{ meta: scope = \"content\" strings: $m = \"{text}\" condition: $m }}\n"));
+    }
+    (bytes, rules, PIECES * 2 - 1)
+}
+
+/// Which marks were found in what a client wrote, and how many bytes were scanned for it.
+fn found(talk: &Talk, closed: bool, rules: &str, args: &[&str]) -> (Vec<String>, u64) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("marks.yar");
+    std::fs::write(&path, rules).unwrap();
+    let base = ["--rules", path.to_str().unwrap(), "--set", "scan.prefilter=false", "--set", "scan.max_depth=1"];
+    let records = replayed(talk, closed, &[&base, args].concat());
+    let of = of_type(&records, "alert").into_iter().filter_map(|alert| {
+        let rule = alert["alert"]["context"]["yara"]["rule"].as_str()?;
+        assert_eq!(alert["smb"]["filename"], "big.bin", "{rule}");
+        Some(rule.to_owned())
+    });
+    let mut marks: Vec<String> = of.collect();
+    marks.sort();
+    (marks, final_counters(&records)["scan"]["scanned_bytes"].as_u64().unwrap())
+}
+
+/// The pieces of a file written at their places, in this order.
+fn written(bytes: &[u8], order: impl IntoIterator<Item = usize>) -> (Talk, [u8; 16]) {
+    let mut talk = on(r"\\h\Backups");
+    let id = talk.create("big.bin", OK);
+    for at in order {
+        talk.write(id, (at * PIECE) as u64, &bytes[at * PIECE..][..PIECE], OK);
+    }
+    (talk, id)
+}
+
+/// A file of a megabyte that is kept is scanned once; before, it was twice: in windows, and whole.
+#[test]
+fn a_long_file_that_is_kept_is_scanned_once() {
+    let (bytes, rules, all) = marked();
+    let (mut talk, id) = written(&bytes, 0..PIECES);
+    talk.close(id);
+    let (marks, scanned) = found(&talk, true, &rules, &[]);
+    assert_eq!(marks.len(), all);
+    // The messages around the data are scanned as well.
+    let once = bytes.len() as u64 + 20_000;
+    assert!((bytes.len() as u64..once).contains(&scanned), "{scanned} of {}", bytes.len());
+    // The same in the order of a client that writes from both ends, and of one that never says that it is done.
+    let mut order: Vec<usize> = (1..PIECES).rev().collect();
+    order.insert(0, 0);
+    let (mut talk, id) = written(&bytes, order);
+    talk.close(id);
+    let (marks, scanned) = found(&talk, true, &rules, &[]);
+    assert!(marks.len() == all && scanned < once, "{} marks, {scanned}", marks.len());
+    for closed in [true, false] {
+        let (talk, _) = written(&bytes, 0..PIECES);
+        let (marks, scanned) = found(&talk, closed, &rules, &[]);
+        assert!(marks.len() == all && scanned < once, "{} marks, {scanned}", marks.len());
+    }
+}
+
+/// What is not kept is found as before.
+#[test]
+fn what_is_not_kept_of_a_file_is_scanned_as_it_comes() {
+    let (bytes, rules, all) = marked();
+    for args in [
+        &["--set", "files.enabled=false"][..],
+        &["--set", "files.max_file=300KiB"],
+        &["--set", "files.max_file=1"],
+        &["--set", "files.max_flow=200KiB"],
+        &["--set", "files.max_total=1MiB"],
+        &["--set", "scan.max_content=100KiB"],
+        &["--set", "parser.max_file_bytes=64KiB"],
+    ] {
+        for closed in [true, false] {
+            let (mut talk, id) = written(&bytes, 0..PIECES);
+            if closed {
+                talk.close(id);
+            }
+            assert_eq!(found(&talk, closed, &rules, args).0.len(), all, "{args:?} {closed}");
+        }
+        let (mut talk, id) = written(&bytes, [0].into_iter().chain((1..PIECES).rev()));
+        talk.close(id);
+        // Windows end where a piece does that is written before the one in front of it: what lies across is seen by who keeps the file.
+        assert!(found(&talk, true, &rules, args).0.len() >= PIECES, "{args:?} backwards");
+    }
+}
+
+/// A hole hides nothing behind it, and what was written over was seen before.
+#[test]
+fn holes_and_what_is_written_over_hide_nothing() {
+    let (bytes, rules, all) = marked();
+    // Without the fifth piece two marks are cut at its ends, and the one in it is gone.
+    let (mut talk, id) = written(&bytes, (0..PIECES).filter(|at| *at != 5));
+    talk.close(id);
+    assert_eq!(found(&talk, true, &rules, &[]).0.len(), all - 3);
+    // All but the last mark is in the file by the time when it is blanked.
+    for closed in [true, false] {
+        let (mut talk, id) = written(&bytes, 0..PIECES);
+        for at in 0..PIECES {
+            talk.write(id, (at * PIECE) as u64, &vec![b' '; PIECE], OK);
+        }
+        if closed {
+            talk.close(id);
+        }
+        assert_eq!(found(&talk, closed, &rules, &[]).0.len(), all, "{closed}");
+    }
+    // Blank first, then written: what is there at the end counts.
+    let (mut talk, id) = written(&vec![b' '; bytes.len()], 0..PIECES);
+    for at in 0..PIECES {
+        talk.write(id, (at * PIECE) as u64, &bytes[at * PIECE..][..PIECE], OK);
+    }
+    talk.close(id);
+    assert_eq!(found(&talk, true, &rules, &[]).0.len(), all);
 }

@@ -74,7 +74,8 @@ pub fn run(input: &[u8]) {
         file.extend(bytes.iter().enumerate().filter_map(|(at, byte)| Some((offset.checked_add(at as u64)?, *byte))));
         let added = tracker.add(carrier, &part, usize::MAX, &settings, &mut counters);
         assert!(tracker.held() <= 2 * settings.max_flow + 256, "{} bytes held", tracker.held());
-        assert!(added.beginning.is_none_or(|bytes| bytes.len() <= settings.max_file), "what is kept is bounded");
+        let given: usize = added.beginning.iter().map(Vec::len).sum();
+        assert!(given <= settings.max_file + settings.max_flow, "what is kept is bounded");
         for over in [added.given_up, added.finished].into_iter().flatten() {
             let carrier = if over.facts().carrier == AppProto::Smb { SMB } else { 0 };
             let bytes = model.remove(&(carrier, over.tx_id.unwrap())).expect("a file that is over was open");

@@ -194,6 +194,11 @@ pub trait Sink {
     fn anomaly(&mut self, anomaly: Anomaly);
     /// Decoded bytes to scan.
     fn content(&mut self, content: Content<'_>);
+    /// The same, of the file whose parts have this key: who keeps all parts scans them as a whole.
+    fn content_of(&mut self, of: (AppProto, u64), content: Content<'_>) {
+        let _ = of;
+        self.content(content);
+    }
     /// Bytes that a wrapping protocol unwrapped (TLS with keys): they go to the parser inside it, in the order in which they
     /// are given, and then outwards: the sink of the sensor gets those of every layer.
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]);

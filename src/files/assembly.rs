@@ -96,6 +96,28 @@ impl Assembly {
         std::mem::replace(&mut self.kept, head)
     }
 
+    /// Whether a piece changes bytes that are held.
+    pub fn writes_over(&self, offset: u64, bytes: &[u8]) -> bool {
+        let end = offset.saturating_add(bytes.len() as u64);
+        let differs = |start: u64, held: &[u8]| {
+            let (from, to) = (offset.max(start), end.min(start.saturating_add(held.len() as u64)));
+            from < to && held.get(index(from - start)..index(to - start)) != bytes.get(index(from - offset)..index(to - offset))
+        };
+        let first = self.ahead.range(..=offset).next_back().map_or(offset, |(start, _)| *start);
+        differs(0, &self.kept) || self.ahead.range(first..end.max(first)).any(|(start, held)| differs(*start, held))
+    }
+
+    /// Whether with so many bytes more what is ahead may not be kept where it becomes the beginning.
+    pub fn may_overflow(&self, len: usize) -> bool {
+        !self.ahead.is_empty() && self.kept.len().saturating_add(len).saturating_add(self.ahead_bytes) > self.max_kept
+    }
+
+    /// A copy of what is held: the beginning, and what is ahead of it, joined where it touches.
+    pub fn runs(&self) -> Vec<Vec<u8>> {
+        let ahead = join(self.ahead.iter().map(|(start, bytes)| (*start, bytes.clone())));
+        std::iter::once(self.kept.clone()).filter(|bytes| !bytes.is_empty()).chain(ahead).collect()
+    }
+
     /// Bytes from the beginning without a hole.
     pub const fn contiguous(&self) -> u64 {
         self.next
@@ -220,13 +242,28 @@ impl Assembly {
         }
         let sums = complete && !self.lost;
         Assembled {
-            behind: self.ahead.into_values().collect(),
+            behind: join(self.ahead.into_iter()),
             size: self.next + self.ahead_bytes as u64,
             gaps,
             hashes: self.hashers.take().filter(|_| sums).map(Hashers::finish).unwrap_or_default(),
             bytes: self.kept,
         }
     }
+}
+
+/// Pieces in order, those that touch as one.
+fn join(pieces: impl Iterator<Item = (u64, Vec<u8>)>) -> Vec<Vec<u8>> {
+    let mut runs: Vec<Vec<u8>> = Vec::new();
+    let mut end = None;
+    for (start, mut bytes) in pieces {
+        let next = start.saturating_add(bytes.len() as u64);
+        match runs.last_mut().filter(|_| end == Some(start)) {
+            Some(run) => run.append(&mut bytes),
+            None => runs.push(bytes),
+        }
+        end = Some(next);
+    }
+    runs
 }
 
 fn index(value: u64) -> usize {

@@ -23,6 +23,8 @@ pub struct Finished {
     kept: Option<Kept>,
     /// It was scanned while it came.
     in_windows: bool,
+    /// Nothing of it was scanned by now.
+    whole: bool,
 }
 
 impl Finished {
@@ -67,6 +69,11 @@ impl Finished {
         self.in_windows
     }
 
+    /// Whether all that is held of it is still to be scanned.
+    pub const fn is_unscanned(&self) -> bool {
+        self.whole
+    }
+
     /// Whether an object of Suricata's `smb` is about this file.
     pub fn is_named_in(&self, object: &Fields) -> bool {
         matches!((object.get("filename"), &self.name), (Some(Value::Text(named)), Some(name)) if named == name)
@@ -96,6 +103,8 @@ struct Open {
     assembly: Assembly,
     /// What was kept is scanned, what comes next is not kept.
     in_windows: bool,
+    /// All that came is held as it came: it is scanned when the file is over, and not before.
+    whole: bool,
 }
 
 /// What a piece led to.
@@ -103,9 +112,9 @@ struct Open {
 pub struct Added {
     /// The file is over.
     pub finished: Option<Finished>,
-    /// The file got too long to be scanned whole: its beginning, to be scanned now.
-    pub beginning: Option<Vec<u8>>,
-    /// The piece is kept until the file is over.
+    /// From here on the file is scanned as it comes: what was held of it, to be scanned now.
+    pub beginning: Vec<Vec<u8>>,
+    /// The piece, and all before it that was not in `beginning`, is kept until the file is over.
     pub kept: bool,
     /// Another file, which had to make room for this one.
     pub given_up: Option<Finished>,
@@ -127,6 +136,11 @@ impl Tracker {
     /// Bytes that are held of all files.
     pub const fn held(&self) -> usize {
         self.held
+    }
+
+    /// Whether all that came of a file is kept, to be scanned when it is over.
+    pub fn is_whole(&self, carrier: AppProto, key: u64) -> bool {
+        self.open.iter().rev().find(|open| open.key == key && open.carrier == carrier).is_some_and(|open| open.whole)
     }
 
     /// A piece of a file. `free`: bytes that may be held by all flows besides.
@@ -160,6 +174,8 @@ impl Tracker {
                 magic: None,
                 assembly: Assembly::new(settings.wanted(), settings.max_file),
                 in_windows: false,
+                // Of a file of SMB whose beginning was not seen first, nobody knows how much will come.
+                whole: carrier != AppProto::Smb || part.offset == 0,
             });
             self.open.len() - 1
         });
@@ -180,14 +196,27 @@ impl Tracker {
                 open.assembly.forget_sums();
             }
         }
+        // What is written over is looked at as it was; what waits may be dropped where it fits no longer.
+        let overflows = !part.bytes.is_empty() && open.assembly.may_overflow(part.bytes.len());
+        if open.whole && (overflows || open.assembly.writes_over(part.offset, part.bytes)) {
+            open.whole = false;
+            added.beginning = open.assembly.runs();
+        }
         let accepted = open.assembly.add(part.offset, part.bytes, room);
         counters.pieces_dropped += u64::from(!accepted);
+        if open.whole && !accepted {
+            open.whole = false;
+            added.beginning = open.assembly.runs();
+        }
         if !open.assembly.is_kept() && !open.in_windows {
             open.in_windows = true;
             counters.too_long += 1;
-            added.beginning = Some(open.assembly.give_up(settings.max_head));
+            let beginning = open.assembly.give_up(settings.max_head);
+            if std::mem::take(&mut open.whole) {
+                added.beginning = vec![beginning];
+            }
         }
-        added.kept = accepted && !open.in_windows;
+        added.kept = open.whole;
         self.held = self.held - before + open.assembly.held();
         if part.state != FileState::More {
             added.finished = Some(self.finish(at, part.state, counters));
@@ -228,6 +257,7 @@ impl Tracker {
             file,
             kept: None,
             in_windows: open.in_windows,
+            whole: open.whole,
         }
     }
 }
@@ -272,7 +302,7 @@ mod tests {
         let mut add = |part: &FilePart<'_>| tracker.add(AppProto::Http, part, 1 << 20, &settings(), &mut counters);
         add(&part(0, 0, b"12345678", FileState::More));
         let added = add(&part(0, 8, b"9", FileState::More));
-        assert_eq!(added.beginning.unwrap(), b"12345678");
+        assert_eq!(added.beginning, [b"12345678"]);
         let done = add(&part(0, 9, b"0", FileState::Complete)).finished.unwrap();
         assert_eq!(done.facts().sha1.unwrap(), "01b307acba4f54f55aafc33bb06bbbf6ca803e9a");
         assert_eq!(done.facts().bytes, b"1234", "detectors see its head");
@@ -293,7 +323,7 @@ mod tests {
             let offset = (number << 16) + u64::from(ahead);
             let part = FilePart { size: Some(size), ..part(0, offset, &piece, FileState::More) };
             let added = tracker.add(AppProto::Http, &part, 1 << 20, &settings, &mut counters);
-            scanned += added.beginning.map_or(0, |beginning| beginning.len());
+            scanned += added.beginning.concat().len();
             assert!(tracker.held() <= settings.max_flow, "{} at {offset}", tracker.held());
         }
         assert!(scanned <= settings.max_file && counters.too_long == 1 && counters.pieces_dropped > 0);
@@ -312,6 +342,61 @@ mod tests {
         assert!(!hole.facts().complete && hole.facts().gaps && hole.facts().md5.is_none());
         let image = add(&part(2, 0, b"GIF89a", FileState::Complete)).finished.unwrap();
         assert!(image.facts().complete && image.facts().md5.is_none());
+    }
+
+    /// Nothing escapes the content rules: each byte that came stands in what is given back at once, in what is left when the file is
+    /// over, or in a piece that is not kept, which the parser offers. Of a file that comes in order and fits, once.
+    #[test]
+    fn every_byte_that_came_is_there_to_be_scanned() {
+        let mut state = 7_u64;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut switched = [0; 2];
+        for round in 0..2_000_u64 {
+            let settings = FileSettings {
+                max_file: usize::try_from(8 + random(60)).unwrap(),
+                max_flow: usize::try_from(40 + random(800)).unwrap(),
+                max_head: 4,
+                ..FileSettings::default()
+            };
+            let (mut tracker, mut counters) = (Tracker::default(), FileCounters::default());
+            let (mut seen, mut end) = (Vec::new(), 0);
+            let pieces: Vec<(u64, Vec<u8>)> = (1..=random(12))
+                .map(|number| {
+                    let (len, far) = (random(9) as usize + 1, random(3));
+                    // In order, somewhere near, or over what was.
+                    let offset = if round % 2 == 0 || far == 0 { end } else { random(40) };
+                    end = offset + len as u64;
+                    (offset, vec![u8::try_from(number).unwrap(); len])
+                })
+                .collect();
+            for (offset, bytes) in &pieces {
+                let added =
+                    tracker.add(AppProto::Smb, &part(0, *offset, bytes, FileState::More), 1 << 20, &settings, &mut counters);
+                assert_eq!(added.kept, tracker.is_whole(AppProto::Smb, 0));
+                switched[usize::from(added.beginning.is_empty())] += 1;
+                seen.extend(added.beginning.concat());
+                if !added.kept {
+                    seen.extend(bytes);
+                }
+            }
+            let over = tracker.add(AppProto::Smb, &part(0, end, b"", FileState::Complete), 1 << 20, &settings, &mut counters);
+            assert!(over.beginning.is_empty());
+            if let Some(over) = over.finished.filter(Finished::is_unscanned) {
+                seen.extend([over.facts().bytes.to_vec(), over.behind().concat()].concat());
+            }
+            for number in 1..=pieces.len() {
+                let count = |bytes: &[u8]| bytes.iter().filter(|byte| usize::from(**byte) == number).count();
+                let all: usize = pieces.iter().map(|(_, bytes)| count(bytes)).sum();
+                assert!(count(&seen) >= all, "round {round}: {} of {all} bytes of piece {number}", count(&seen));
+                if round % 2 == 0 {
+                    assert_eq!(count(&seen), all, "round {round}: piece {number} is scanned once");
+                }
+            }
+        }
+        assert!(switched[0] > 100 && switched[1] > 100, "{switched:?}");
     }
 
     #[test]

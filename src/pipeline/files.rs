@@ -17,9 +17,9 @@ use crate::files::{Added, Finished, RangeKey, Which};
 
 /// Files and findings of a flow that wait for the response of their exchange.
 const MAX_WAITING: usize = 64;
-/// Bytes up to which the parser of SMB offers a file to the content rules at once. Longer ones are looked at once more when they are
-/// whole: rules about a file (its size, its headers) need all of it, and rules about text what stood there before it was written
-/// over.
+/// Bytes up to which the parser of SMB offers a file to the content rules at once. A file that is kept as it came is scanned whole
+/// and not in these windows. Of others, that were written over or read from the middle, longer ones are looked at once more when they
+/// are over: rules about a file (its size, its headers) need all of it.
 const SMB_WINDOW: usize = 128 * 1024;
 
 /// A finding that waits.
@@ -85,10 +85,8 @@ impl Handler<'_> {
         if let Some(given_up) = given_up {
             self.file_over(flow, state, cause, given_up);
         }
-        if carrier == AppProto::Http
-            && let Some(beginning) = beginning
-        {
-            let content = Content { bytes: &beginning, layers: part.layers, direction: part.direction, tx_id: part.tx_id };
+        for bytes in beginning {
+            let content = Content { bytes: &bytes, layers: part.layers, direction: part.direction, tx_id: part.tx_id };
             self.scan_content(flow, state, content, (cause, cause));
         }
         if let Some(finished) = finished {
@@ -115,13 +113,14 @@ impl Handler<'_> {
             self.hold_for_response(state, cause);
         }
         self.take_findings(flow, state, cause, cause);
-        if !finished.was_scanned() && (carrier == AppProto::Http || facts.bytes.len() > SMB_WINDOW) {
+        if finished.is_unscanned() || (!finished.was_scanned() && (carrier == AppProto::Http || facts.bytes.len() > SMB_WINDOW)) {
+            let object = state.moved_object().filter(|object| carrier == AppProto::Smb && finished.is_named_in(object));
+            self.scanned_file = Some((facts.fields(), object));
             let mut layers = facts.layers.to_vec();
             layers.push("file");
-            self.scanned_file = Some(facts.fields());
-            let behind = finished.behind().iter().map(Vec::as_slice).filter(|_| carrier == AppProto::Http);
-            for bytes in std::iter::once(facts.bytes).chain(behind).filter(|bytes| !bytes.is_empty()) {
-                self.scan_content(flow, state, Content { bytes, layers: &layers, direction, tx_id }, (cause, cause));
+            let behind = finished.behind().iter().map(Vec::as_slice).filter(|_| finished.is_unscanned());
+            for bytes in std::iter::once(facts.bytes).chain(behind) {
+                self.scan_run(flow, state, Content { bytes, layers: &layers, direction, tx_id }, cause);
             }
             self.scanned_file = None;
         }
@@ -143,6 +142,19 @@ impl Handler<'_> {
             // Of a file that gives way, or is open at the end, another one moved last.
             let object = state.moved_object().filter(|object| finished.is_named_in(object));
             self.tell_file(flow, state, cause, &finished, object.as_ref());
+        }
+    }
+
+    /// Content rules over contiguous bytes of a file, however many are scanned at once.
+    fn scan_run(&mut self, flow: &FlowView, state: &mut FlowState, content: Content<'_>, cause: &Cause) {
+        let limits = self.scanner.rules().limits();
+        let (most, overlap) = (limits.max_content.max(1), limits.overlap);
+        let mut rest = content.bytes;
+        while !rest.is_empty() {
+            let bytes = rest.get(..most).unwrap_or(rest);
+            self.scan_content(flow, state, Content { bytes, ..content }, (cause, cause));
+            let step = if bytes.len() < rest.len() { most.saturating_sub(overlap).max(most.div_ceil(2)) } else { bytes.len() };
+            rest = rest.get(step..).unwrap_or_default();
         }
     }
 

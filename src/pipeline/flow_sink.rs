@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use backstop_capture::handler::{Cause, FlowView};
 use backstop_detectors::names::is_listed;
-use backstop_protocols::{Anomaly, AppProto, Content, Sink, Transaction, http, smb, tls};
+use backstop_protocols::{Anomaly, AppProto, Content, FileState, Sink, Transaction, http, smb, tls};
 use backstop_signatures::Flush;
 use backstop_types::{Direction, IpProto};
 
@@ -13,6 +13,7 @@ use super::handler::{Handler, Place, is_scanned_as_contents};
 use crate::eve;
 use crate::eve::anomaly::Told;
 use crate::eve::protocol::About;
+use crate::files::Tracker;
 
 /// Anomaly records a flow may write; further ones are counted only.
 const MAX_FLOW_ANOMALIES: u8 = 16;
@@ -27,6 +28,8 @@ pub struct FlowSink<'a, 'r> {
     unconsumed: usize,
     /// The piece that came last is kept until its file is over.
     file_kept: bool,
+    /// Files that were over last, both directions of one, where they were scanned whole.
+    over: [Option<(AppProto, u64)>; 2],
 }
 
 impl<'a, 'r> FlowSink<'a, 'r> {
@@ -34,7 +37,7 @@ impl<'a, 'r> FlowSink<'a, 'r> {
     pub fn new(handler: &'a mut Handler<'r>, flow: &'a FlowView, state: &'a mut FlowState, cause: &'a Cause) -> Self {
         // What a panic left open is closed.
         state.inside = 0;
-        Self { handler, flow, state, cause, unconsumed: 0, file_kept: false }
+        Self { handler, flow, state, cause, unconsumed: 0, file_kept: false, over: [None; 2] }
     }
 
     /// What the session says goes with everything that is found in it.
@@ -110,7 +113,12 @@ impl Sink for FlowSink<'_, '_> {
             self.handler.counters.statements_cut += u64::from(written.cut);
         }
         if let Some(part) = transaction.file_part().filter(|_| settings.files.enabled) {
-            self.file_kept = self.handler.file_part(self.flow, self.state, self.cause, transaction.app_proto(), &part);
+            let app_proto = transaction.app_proto();
+            self.file_kept = self.handler.file_part(self.flow, self.state, self.cause, app_proto, &part);
+            if self.file_kept && part.state != FileState::More {
+                let [_, before] = self.over;
+                self.over = [before, Some((app_proto, part.key))];
+            }
         } else if is_mark {
             self.file_kept = false;
         }
@@ -173,6 +181,14 @@ impl Sink for FlowSink<'_, '_> {
             return;
         }
         self.handler.scan_content(self.flow, self.state, content, (self.cause, self.cause));
+    }
+
+    fn content_of(&mut self, of: (AppProto, u64), content: Content<'_>) {
+        let is_whole = |files: &Tracker| files.is_whole(of.0, of.1);
+        if self.over.contains(&Some(of)) || self.state.files.as_deref().is_some_and(is_whole) {
+            return;
+        }
+        self.content(content);
     }
 
     /// What was inside is scanned as a stream of its own; the layers inside have it from the driver.

@@ -43,8 +43,8 @@ pub struct Handler<'r> {
     pub(super) file_counters: FileCounters,
     /// Assemblies seen so far.
     pub(super) assemblies: u64,
-    /// The file whose bytes are scanned.
-    pub(super) scanned_file: Option<Fields>,
+    /// The file whose bytes are scanned, and Suricata's object of it.
+    pub(super) scanned_file: Option<(Fields, Option<Fields>)>,
 }
 
 impl<'r> Handler<'r> {
@@ -206,8 +206,13 @@ impl<'r> Handler<'r> {
             if let Some(smb) = state.moved_by(&content) {
                 finding.context.set("smb", smb);
             }
-            if let Some(file) = &self.scanned_file {
+            if let Some((file, smb)) = &self.scanned_file {
                 finding.context.set("files", vec![Value::from(file.clone())]);
+                if let Some(smb) = smb {
+                    let mut smb = smb.clone();
+                    smb.set_some("id", content.tx_id);
+                    finding.context.set("smb", smb);
+                }
             }
             self.findings.findings.push(finding);
         }

@@ -51,6 +51,10 @@ impl Sink for LayerSink<'_> {
         self.outer.content(content);
     }
 
+    fn content_of(&mut self, of: (AppProto, u64), content: Content<'_>) {
+        self.outer.content_of(of, content);
+    }
+
     fn plaintext(&mut self, direction: Direction, bytes: &[u8]) {
         let start = self.plain.bytes.len();
         self.plain.bytes.extend_from_slice(bytes);

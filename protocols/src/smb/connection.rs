@@ -348,8 +348,8 @@ impl Connection {
     fn finish(&mut self, open: &mut Open, out: &mut dyn Sink) {
         self.contents -= open.written.held() + open.read.held();
         let client = self.client.unwrap_or(Direction::ToServer);
-        open.written.finish(&mut offer(client, None, out));
-        open.read.finish(&mut offer(client.reverse(), None, out));
+        open.written.finish(&mut offer(Some(open.file.key(true)), client, None, out));
+        open.read.finish(&mut offer(Some(open.file.key(false)), client.reverse(), None, out));
     }
 
     /// A piece of a read or write. `last`: nothing more of it comes.
@@ -379,12 +379,12 @@ impl Connection {
         let data = FileData { tx_id, file, written, offset, bytes, end: false };
         out.transaction(&crate::Transaction::Smb(Transaction::File(data)));
         let Some(open) = open else {
-            offer(direction, tx_id, out)(bytes);
+            offer(None, direction, tx_id, out)(bytes);
             return;
         };
         let contents = if written { &mut open.written } else { &mut open.read };
         let before = contents.held();
-        contents.add(offset, bytes, &mut offer(direction, tx_id, out));
+        contents.add(offset, bytes, &mut offer(Some(open.file.key(written)), direction, tx_id, out));
         self.contents = (self.contents + contents.held()) - before;
         if std::mem::take(&mut contents.lost) {
             self.report(direction, anomaly::CONTENT_LIMIT, out);
@@ -411,8 +411,8 @@ impl Connection {
                 return;
             }
             self.contents -= open.written.held() + open.read.held();
-            open.written.finish(&mut offer(client, None, out));
-            open.read.finish(&mut offer(client.reverse(), None, out));
+            open.written.finish(&mut offer(Some(open.file.key(true)), client, None, out));
+            open.read.finish(&mut offer(Some(open.file.key(false)), client.reverse(), None, out));
         }
     }
 
@@ -439,7 +439,13 @@ impl Connection {
     }
 }
 
-/// Offers contents to the rules.
-fn offer(direction: Direction, tx_id: Option<u64>, out: &mut dyn Sink) -> impl FnMut(&[u8]) {
-    move |bytes| out.content(Content { bytes, layers: &["smb.file"], direction, tx_id })
+/// Offers contents to the rules. `key`: that of the file's parts, of one whose opening was seen.
+fn offer(key: Option<u64>, direction: Direction, tx_id: Option<u64>, out: &mut dyn Sink) -> impl FnMut(&[u8]) {
+    move |bytes| {
+        let content = Content { bytes, layers: &["smb.file"], direction, tx_id };
+        match key {
+            Some(key) => out.content_of((AppProto::Smb, key), content),
+            None => out.content(content),
+        }
+    }
 }

@@ -117,6 +117,13 @@ pub struct File {
     pub written: u64,
 }
 
+impl File {
+    /// What is written to a file and what is read of it are two: who writes need not write all of it.
+    pub(super) const fn key(&self, written: bool) -> u64 {
+        self.number << 1 | written as u64
+    }
+}
+
 /// Times of a file, seconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
@@ -271,13 +278,13 @@ impl Transaction<'_> {
         }
     }
 
-    /// What is written to a file and what is read of it are two: who writes need not write all of it.
+    /// What is moved of a file.
     #[must_use]
     pub fn file_part(&self) -> Option<FilePart<'_>> {
         let Self::File(data) = self else { return None };
         let file = data.file?;
         Some(FilePart {
-            key: file.number << 1 | u64::from(data.written),
+            key: file.key(data.written),
             tx_id: data.tx_id,
             direction: if data.written { Direction::ToServer } else { Direction::ToClient },
             name: Some(&file.name),
