@@ -255,3 +255,27 @@ fn holes_and_what_is_written_over_hide_nothing() {
     talk.close(id);
     assert_eq!(found(&talk, true, &rules, &[]).0.len(), all);
 }
+
+/// Two opens of one file: each half is a file of its own for the record, and the script that a reader of the share sees is told.
+#[test]
+fn a_script_in_two_opens_is_told() {
+    let (first, second) = LOADER.as_bytes().split_at(LOADER.find("DeflateStream").unwrap() + 4);
+    for halves in [[(0, first), (first.len(), second)], [(first.len(), second), (0, first)]] {
+        let mut talk = on(ADMIN);
+        for (number, (offset, bytes)) in halves.into_iter().enumerate() {
+            let name = "tools\\check.ps1";
+            let id = if number == 0 { talk.create(name, OK) } else { talk.open(name, 0) };
+            talk.write(id, offset as u64, bytes, OK);
+            talk.close(id);
+        }
+        let records = replayed(&talk, true, &[]);
+        let [alert] = alerts(&records, 9_403_001)[..] else { panic!("it is told once") };
+        assert_eq!((&alert["alert"]["severity"], &alert["files"][0]["filename"]), (&1.into(), &"tools\\check.ps1".into()));
+        assert_eq!(
+            (&alert["files"][0]["size"], &alert["alert"]["context"]["file"]["joined"]),
+            (&LOADER.len().into(), &true.into())
+        );
+        assert_eq!(alert["files"][0]["sha256"], Value::Null, "no open saw all of it");
+        assert_eq!(alerts(&records, 9_404_001).len(), 1);
+    }
+}

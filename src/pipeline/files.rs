@@ -52,6 +52,11 @@ fn add_sums(findings: &mut [Finding], facts: &FileFacts<'_>) {
     for finding in findings.iter_mut().filter(|finding| finding.direction == facts.direction) {
         let Some(Value::List(files)) = finding.context.get("files") else { continue };
         let [Value::Object(file)] = files.as_slice() else { continue };
+        let joined = matches!(finding.context.get("file"), Some(Value::Object(file)) if file.get("joined").is_some());
+        if joined {
+            // This open is a part of the file.
+            continue;
+        }
         let mut fields = facts.fields();
         if let Some(name) = file.get("filename") {
             fields.set("filename", name.clone());

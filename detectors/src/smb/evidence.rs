@@ -54,6 +54,8 @@ pub struct Moved {
     pub size: u64,
     /// It is not all that was looked at.
     pub cut: bool,
+    /// It came through several opens: no sum of one of them is that of the file.
+    pub joined: bool,
 }
 
 /// Adds what is known of the file: `file` of ours, `smb` and `files` as Suricata has them.
@@ -67,6 +69,9 @@ pub fn attach(finding: &mut Finding, facts: &Facts, moved: Moved, matches: &[Str
     }
     if moved.cut {
         file.set("unread", true);
+    }
+    if moved.joined {
+        file.set("joined", true);
     }
     finding.context.set("file", file);
     finding.context.set("smb", facts.smb.clone());

@@ -11,14 +11,12 @@ use std::collections::VecDeque;
 
 use backstop_protocols::Transaction;
 use backstop_protocols::smb::{Command, Exchange, File, FileData, Stage, Transaction as Smb};
-use backstop_types::PacketTime;
 
 use super::evidence::{self, Facts, Moved};
-use super::held::Held;
+use super::watched::{Closed, Watched, place};
 use super::{executable, names, script};
 use crate::content::{Carrier, Inspection, Kind, inspect, named};
 use crate::veeam::evidence::plain;
-use crate::veeam::watch::key;
 use crate::{Context, Detector, Finding, Findings, Meta, Outcome};
 
 /// What it can find besides the conditions on content.
@@ -49,6 +47,12 @@ const CREATES: [Command; 8] = [
 const REFUSALS: [u32; 3] = [0xc000_0022, 0xc000_0061, 0xc000_00a2];
 /// FSCTL_SRV_COPYCHUNK and FSCTL_SRV_COPYCHUNK_WRITE ([MS-SMB2] 2.2.31.1): the server copies into the file.
 const COPIES: [u32; 2] = [0x0014_40f2, 0x0014_80f2];
+/// FILE_SUPERSEDE, FILE_CREATE, FILE_OVERWRITE, FILE_OVERWRITE_IF ([MS-SMB2] 2.2.13): nothing is left of what was there.
+const EMPTIES: [u32; 4] = [0, 2, 4, 5];
+/// The offset of a write that appends ([MS-FSA] 2.1.5.4).
+const APPEND: u64 = u64::MAX;
+/// Bytes of joined files that are looked at again for each that is written.
+const AGAIN: usize = 32;
 /// Access that writes: FILE_WRITE_DATA, FILE_APPEND_DATA, GENERIC_ALL, GENERIC_WRITE ([MS-SMB2] 2.2.13.1.1).
 const WRITE_ACCESS: u32 = 0x5000_0006;
 
@@ -58,35 +62,16 @@ pub fn detector() -> Box<dyn Detector> {
     Box::new(Files::default())
 }
 
-/// A file that is looked at.
-struct Watched {
-    number: u64,
-    facts: Facts,
-    /// On an administrative share.
-    administrative: bool,
-    /// A script by its extension.
-    script: bool,
-    /// The whole of what is written is held, not its head only.
-    text: bool,
-    written: Held,
-    read: Held,
-    /// What the server said of writes.
-    outcome: Outcome,
-    /// When what waits is told without.
-    due: Option<PacketTime>,
-    /// Findings on what was written.
-    waiting: Vec<Finding>,
-    /// Conditions of section 3 that were met.
-    matches: Vec<String>,
-    /// 9404001 or 9404002 was told.
-    told: bool,
-}
-
 #[derive(Default)]
 struct Files {
     watched: VecDeque<Watched>,
+    /// Those that were closed.
+    closed: Closed,
     /// Bytes held of all of them.
     held: usize,
+    /// Bytes that were written, and those of joined files that were looked at again.
+    paid: usize,
+    spent: usize,
     /// Sid, and share with name.
     told: VecDeque<(u64, u128)>,
     /// Files that were written to administrative shares, for a rename later.
@@ -95,8 +80,9 @@ struct Files {
     counts: Vec<(u64, usize)>,
 }
 
-fn place(share: &str, name: &str) -> u128 {
-    key(&format!("{}\\{}", share.to_lowercase(), name.trim_start_matches('\\').to_lowercase()))
+fn place_of(file: &File) -> u128 {
+    let facts = Facts::of(file);
+    place(&facts.share, &facts.name)
 }
 
 fn is_administrative(file: &File) -> bool {
@@ -121,6 +107,13 @@ impl Files {
             self.placed(context, exchange, file, "copy", out);
         } else if CREATES.contains(&exchange.command) && exchange.status.is_some_and(|status| REFUSALS.contains(&status)) {
             self.refused(context, exchange, file, out);
+        } else if CREATES.contains(&exchange.command)
+            && exchange.status == Some(0)
+            && exchange.asked.disposition.is_some_and(|disposition| EMPTIES.contains(&disposition))
+            && !self.closed.is_empty()
+            && let Some(emptied) = self.closed.take(place_of(file))
+        {
+            self.forget(context, emptied, out);
         }
     }
 
@@ -146,24 +139,11 @@ impl Files {
             return None;
         }
         if self.watched.len() >= MAX_WATCHED
-            && let Some(mut oldest) = self.watched.pop_front()
+            && let Some(oldest) = self.watched.pop_front()
         {
-            self.finish(context, &mut oldest, out);
+            self.finish(context, oldest, out);
         }
-        self.watched.push_back(Watched {
-            number: file.number,
-            facts: Facts::of(file),
-            administrative,
-            script,
-            text: script,
-            written: Held::default(),
-            read: Held::default(),
-            outcome: Outcome::Unknown,
-            due: None,
-            waiting: Vec::new(),
-            matches: Vec::new(),
-            told: false,
-        });
+        self.watched.push_back(Watched::new(file, administrative, script));
         self.watched.back_mut()
     }
 
@@ -178,6 +158,10 @@ impl Files {
         }
         let Some(at) = self.watched.iter().rposition(|watched| watched.number == file.number) else { return };
         let Some(mut watched) = self.watched.remove(at) else { return };
+        if data.written {
+            self.paid = self.paid.saturating_add(data.bytes.len());
+            self.join(context, &mut watched, data.offset == 0, out);
+        }
         let side = if data.written { &mut watched.written } else { &mut watched.read };
         if data.written && !watched.script && data.offset == 0 && side.total == 0 {
             watched.text = crate::content::text(data.bytes.get(..512).unwrap_or(data.bytes)).is_some();
@@ -185,20 +169,70 @@ impl Files {
         let max = context.config.content.max_input;
         let head = if data.offset == 0 { data.bytes } else { side.bytes() };
         let max = if watched.text { max } else { executable::wanted(head).min(max) };
+        let offset = if data.written && data.offset == APPEND { side.bytes().len() as u64 } else { data.offset };
+        let end = usize::try_from(offset).unwrap_or(max).saturating_add(data.bytes.len()).min(max);
+        let more = end.saturating_sub(side.bytes().len());
+        while self.held.saturating_add(more) > context.config.smb.max_held
+            && let Some(oldest) = self.closed.oldest()
+        {
+            self.forget(context, oldest, out);
+        }
+        let side = if data.written { &mut watched.written } else { &mut watched.read };
         let room = context.config.smb.max_held.saturating_sub(self.held);
         let was_cut = side.cut;
-        self.held += side.put(data.offset, data.bytes, max, room);
+        self.held += side.put(offset, data.bytes, max, room);
         out.content_cut += u64::from(watched.text && side.cut && !was_cut);
         if data.written && watched.due.is_none() {
             watched.due = Some(context.now.plus(context.config.hold));
             if watched.administrative {
-                self.remember(place(&watched.facts.share, &watched.facts.name));
+                self.remember(watched.place);
             }
         }
+        let side = if data.written { &watched.written } else { &watched.read };
         if side.is_due() {
             self.look(context, &mut watched, data.written, out);
         }
         self.watched.insert(at, watched);
+    }
+
+    /// A file to which nothing was written through this open goes on where the last one has come to.
+    fn join(&mut self, context: &Context<'_>, watched: &mut Watched, from_beginning: bool, out: &mut Findings) {
+        if watched.written.total > 0 {
+            return;
+        }
+        let place = watched.place;
+        // What is no text, and is written from its beginning on, need not be what it was.
+        let joins = |other: &Watched| other.text || watched.script || !from_beginning;
+        let mut open = self.watched.iter_mut().rev().filter(|other| other.place == place && other.written.total > 0);
+        if let Some(other) = open.find(|other| joins(other)) {
+            watched.goes_on(other);
+        } else if let Some(mut other) = self.closed.take(place) {
+            if joins(&other) {
+                watched.goes_on(&mut other);
+            } else {
+                self.forget(context, other, out);
+            }
+        }
+    }
+
+    /// Whether a file is looked at again that was before, through another open. Many small writes do not make it go round.
+    fn may_look(&mut self, context: &Context<'_>, watched: &Watched) -> bool {
+        let cost = watched.written.bytes().len();
+        let allowed = self.paid.saturating_mul(AGAIN).saturating_add(context.config.content.max_input);
+        let may = !watched.joined || self.spent.saturating_add(cost) <= allowed;
+        if may && watched.joined {
+            self.spent += cost;
+        }
+        may
+    }
+
+    /// Nothing more is joined to a file that was closed.
+    fn forget(&mut self, context: &Context<'_>, mut watched: Watched, out: &mut Findings) {
+        if watched.written.is_dirty() {
+            self.look(context, &mut watched, true, out);
+            self.say(context, &mut watched, out);
+        }
+        self.held -= watched.written.free() + watched.read.free();
     }
 
     fn remember(&mut self, place: u128) {
@@ -224,7 +258,12 @@ impl Files {
             inspection.add(named(&watched.facts.name, &carrier, context));
         }
         inspection.offer(direction, out);
-        let moved = Moved { operation: if written { "write" } else { "read" }, size: side.total, cut: side.cut };
+        let moved = Moved {
+            operation: if written { "write" } else { "read" },
+            size: side.total,
+            cut: side.cut,
+            joined: written && watched.joined,
+        };
         for mut finding in inspection.findings {
             let sid = finding.meta.sid().to_string();
             if written && !watched.matches.contains(&sid) {
@@ -271,25 +310,27 @@ impl Files {
         if written && watched.read.total > 0 {
             // The end of what was read comes next.
             self.say(context, &mut watched, out);
-            self.held -= watched.written.free();
             self.watched.insert(at, watched);
         } else {
-            self.finish(context, &mut watched, out);
+            self.finish(context, watched, out);
         }
     }
 
-    /// Nothing more comes of a file.
-    fn finish(&mut self, context: &Context<'_>, watched: &mut Watched, out: &mut Findings) {
+    /// Nothing more comes of an open.
+    fn finish(&mut self, context: &Context<'_>, mut watched: Watched, out: &mut Findings) {
         if watched.read.is_dirty() {
-            self.look(context, watched, false, out);
+            self.look(context, &mut watched, false, out);
         }
-        self.say(context, watched, out);
-        self.held -= watched.written.free() + watched.read.free();
+        self.say(context, &mut watched, out);
+        self.held -= watched.read.free();
+        if let Some(given_up) = self.closed.keep(watched) {
+            self.forget(context, given_up, out);
+        }
     }
 
     /// Tells what waits on what was written.
     fn say(&mut self, context: &Context<'_>, watched: &mut Watched, out: &mut Findings) {
-        if watched.written.is_dirty() {
+        if watched.written.is_dirty() && self.may_look(context, watched) {
             self.look(context, watched, true, out);
         }
         watched.due = None;
@@ -313,7 +354,12 @@ impl Files {
         };
         watched.told = true;
         // Of what is no text the head says it all.
-        let moved = Moved { operation: "write", size: watched.written.total, cut: watched.text && watched.written.cut };
+        let moved = Moved {
+            operation: "write",
+            size: watched.written.total,
+            cut: watched.text && watched.written.cut,
+            joined: watched.joined,
+        };
         let mut finding = plain(meta, context, backstop_types::Fields::new());
         evidence::excerpt(&mut finding, head, watched.written.total, context.config.max_excerpt);
         finding.outcome = outcome;
@@ -380,13 +426,13 @@ impl Files {
         self.remember(place(share, to));
         let number = exchange.file.map(|file| file.number);
         let script = names::is_script(to, &context.config.smb.script_extensions);
+        self.closed.rename(before, share, to, &context.config.smb.script_extensions);
         // What was found in the file under its old name counts.
         let found = self.told.iter().filter(|(sid, place)| *place == before && (9_403_001..=9_403_007).contains(sid));
         let matches = found.map(|(sid, _)| sid.to_string()).collect();
         if let Some(watched) = self.watched.iter_mut().find(|watched| Some(watched.number) == number) {
             // Its end tells it, under its new name.
-            to.clone_into(&mut watched.facts.name);
-            watched.script |= script;
+            watched.rename(share, to, script);
             watched.due = Some(context.now.plus(context.config.hold));
         } else if script {
             let facts = Facts { share: share.to_owned(), name: to.to_owned(), ..Facts::default() };
@@ -408,7 +454,7 @@ impl Files {
         let text = format!("{}\\{}", facts.share, facts.name);
         finding.excerpt_of = text.len() as u64;
         finding.excerpt = text.into_bytes();
-        self.tell(context, finding, &facts, Moved { operation, size: 0, cut: false }, matches, out);
+        self.tell(context, finding, &facts, Moved { operation, size: 0, cut: false, joined: false }, matches, out);
     }
 }
 
@@ -438,8 +484,11 @@ impl Detector for Files {
     }
 
     fn on_flow_end(&mut self, context: &Context<'_>, out: &mut Findings) {
-        while let Some(mut watched) = self.watched.pop_front() {
-            self.finish(context, &mut watched, out);
+        while let Some(watched) = self.watched.pop_front() {
+            self.finish(context, watched, out);
+        }
+        while let Some(watched) = self.closed.oldest() {
+            self.forget(context, watched, out);
         }
     }
 }

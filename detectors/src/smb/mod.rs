@@ -19,5 +19,6 @@ mod script;
 pub mod spread;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 pub use config::SmbConfig;

@@ -1,6 +1,7 @@
 //! Each detection beside the nearest thing that is none, on conversations that go through the real parser. Payloads are inert.
 
 mod files;
+mod joined;
 mod pipes;
 mod spread;
 
