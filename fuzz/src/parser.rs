@@ -33,6 +33,7 @@ pub(crate) const SMALL_LIMITS: Limits = Limits {
     max_undecrypted: 16 * 1024,
     max_decoded: 8 * 1024,
     max_range: 1024,
+    max_uploads: 3,
     max_files: 4,
     max_file_bytes: 2 * 1024,
     max_envelope: 4 * 1024,

@@ -304,7 +304,7 @@ fn http_messages(out: &mut Writer) -> io::Result<()> {
 }
 
 /// Conversations that are more than messages one after the other.
-const HTTP: [&[(Direction, &[u8])]; 4] = [
+const HTTP: [&[(Direction, &[u8])]; 5] = [
     &[
         (Direction::ToServer, b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nHEAD /b HTTP/1.1\r\nHost: h\r\n\r\n"),
         (Direction::ToClient, b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: u\r\n\r\n"),
@@ -319,6 +319,11 @@ const HTTP: [&[(Direction, &[u8])]; 4] = [
         (Direction::ToServer, b"POST / HTTP/1.0\r\nContent-Length : 5\r\nContent-Length: 5\r\nTransfer-Encoding: \x0bchunked\r\n\r\n0x0\n\r\n"),
         (Direction::ToClient, b"HTTP/1.0 206 P\r\nContent-Range: bytes 0-2/3\r\nContent-Disposition: a; filename*=u''%41\r\n\r\nabc"),
     ],
+    &[(
+        Direction::ToServer,
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 141\r\n\r\n--b\r\nContent-Disposition: \
+          form-data; name=f; filename=\"a.ps1\"\r\n\r\none\r\n--bc\r\n--b \t\r\nContent-Disposition: x;\r\n filename*=u''%41\r\n\r\ntwo\r\n--b--\r\n",
+    )],
     &[(Direction::ToServer, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0")],
 ];
 

@@ -35,6 +35,8 @@ pub struct Limits {
     pub max_decoded: usize,
     /// Bytes of files that come in ranges and are put together, a flow.
     pub max_range: usize,
+    /// Files of one form (`multipart/form-data`) that are told.
+    pub max_uploads: usize,
     /// Sessions, shares and open files that are followed, each (SMB).
     pub max_files: usize,
     /// Bytes of files that wait to be put together (SMB).
@@ -59,6 +61,7 @@ impl Default for Limits {
             max_undecrypted: 1024 * 1024,
             max_decoded: 16 * 1024 * 1024,
             max_range: 1024 * 1024,
+            max_uploads: 128,
             max_files: 1_024,
             max_file_bytes: 1024 * 1024,
             max_envelope: 1024 * 1024,

@@ -139,7 +139,7 @@ section! {
     ParserSection for Limits {
         max_buffer: Size, max_message: Size, max_depth: Count, max_nodes: Count, max_text: Size, max_dictionary_strings: Count,
         max_dictionary_bytes: Size, max_pending: Count, max_layers: Count, max_undecrypted: Size,
-        max_decoded: Size, max_range: Size, max_files: Count, max_file_bytes: Size,
+        max_decoded: Size, max_range: Size, max_uploads: Count, max_files: Count, max_file_bytes: Size,
         max_envelope: Size,
     }
 }

@@ -118,6 +118,16 @@ impl Assembly {
         std::iter::once(self.kept.clone()).filter(|bytes| !bytes.is_empty()).chain(ahead).collect()
     }
 
+    /// Keeps no more than its first bytes from here on: what is kept by now.
+    pub fn keep_head(&mut self, head: usize) -> Vec<u8> {
+        let kept = self.kept.clone();
+        self.max_kept = self.max_kept.min(head);
+        if self.kept.len() > head {
+            self.give_up(head);
+        }
+        kept
+    }
+
     /// Bytes from the beginning without a hole.
     pub const fn contiguous(&self) -> u64 {
         self.next

@@ -8,6 +8,9 @@ use backstop_types::{Direction, Fields, Value};
 use super::assembly::{Assembled, Assembly};
 use super::{FileCounters, FileSettings, Kept, Store};
 
+/// The layer of files in a form.
+const FORM: &str = "multipart";
+
 /// A file that is over.
 pub struct Finished {
     carrier: AppProto,
@@ -179,6 +182,20 @@ impl Tracker {
             });
             self.open.len() - 1
         });
+        // Bytes of a form are held once, as the files in it: of the body that they stand in the head stays.
+        let in_form = |open: &Open| open.layers.contains(&FORM) && open.tx_id == part.tx_id && open.direction == part.direction;
+        let of_form = part.layers.first() == Some(&"http.body") && self.open.iter().any(in_form);
+        if of_form
+            && let Some(body) = self.open.iter_mut().find(|open| {
+                open.whole && !open.layers.contains(&FORM) && open.tx_id == part.tx_id && open.direction == part.direction
+            })
+        {
+            let before = body.assembly.held();
+            body.whole = false;
+            body.in_windows = true;
+            added.beginning = vec![body.assembly.keep_head(settings.max_head)];
+            self.held = self.held + body.assembly.held() - before;
+        }
         let Some(open) = self.open.get_mut(at) else { return added };
         let before = open.assembly.held();
         open.size = part.size.or(open.size);
@@ -200,20 +217,20 @@ impl Tracker {
         let overflows = !part.bytes.is_empty() && open.assembly.may_overflow(part.bytes.len());
         if open.whole && (overflows || open.assembly.writes_over(part.offset, part.bytes)) {
             open.whole = false;
-            added.beginning = open.assembly.runs();
+            added.beginning.extend(open.assembly.runs());
         }
         let accepted = open.assembly.add(part.offset, part.bytes, room);
         counters.pieces_dropped += u64::from(!accepted);
         if open.whole && !accepted {
             open.whole = false;
-            added.beginning = open.assembly.runs();
+            added.beginning.extend(open.assembly.runs());
         }
         if !open.assembly.is_kept() && !open.in_windows {
             open.in_windows = true;
             counters.too_long += 1;
             let beginning = open.assembly.give_up(settings.max_head);
             if std::mem::take(&mut open.whole) {
-                added.beginning = vec![beginning];
+                added.beginning.push(beginning);
             }
         }
         added.kept = open.whole;

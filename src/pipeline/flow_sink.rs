@@ -69,7 +69,9 @@ impl Sink for FlowSink<'_, '_> {
         // The marks of single records are no stages of a session, parts of a body, a file or a pipe none of an exchange.
         let is_mark = match transaction {
             Transaction::Tls(session) => matches!(session.stage, tls::Stage::Record(_)),
-            Transaction::Http(http) => matches!(http, http::Transaction::Body(_) | http::Transaction::Range(_)),
+            Transaction::Http(http) => {
+                matches!(http, http::Transaction::Body(_) | http::Transaction::Upload(_) | http::Transaction::Range(_))
+            }
             Transaction::Smb(smb) => matches!(smb, smb::Transaction::File(_) | smb::Transaction::Pipe(_)),
             _ => false,
         };

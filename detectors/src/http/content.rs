@@ -30,6 +30,8 @@ struct Bodies {
     loader: Option<u64>,
     /// Directions that have carried a body.
     bodies: PerDirection<bool>,
+    /// What was found in files of forms, by exchange: the form itself has nothing to add.
+    uploads: Vec<(Option<u64>, u64)>,
 }
 
 /// Whether content is a page or a feed that somebody reads, and no application of `mshta.exe`.
@@ -140,7 +142,14 @@ impl Detector for Bodies {
         let carrier = Carrier { name: "http", kind: Kind::Unknown, direction: file.direction, tx_id: file.tx_id };
         let mut inspection = inspect(file.bytes, &carrier, context);
         inspection.offer(file.direction, out);
+        let in_form = file.layers.contains(&"multipart");
         for mut finding in inspection.findings {
+            let what = (file.tx_id, finding.meta.sid());
+            if in_form && self.uploads.len() < MAX_TOLD {
+                self.uploads.push(what);
+            } else if !in_form && self.uploads.contains(&what) {
+                continue;
+            }
             self.told += 1;
             if finding.meta.sid() == LOADER_SID {
                 self.loader = file.tx_id;

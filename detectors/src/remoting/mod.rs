@@ -269,7 +269,7 @@ impl Remoting {
                     self.body(context, &body, &bytes, behind, out);
                 }
             }
-            http::Transaction::Range(_) | http::Transaction::Http2 { .. } => {}
+            http::Transaction::Upload(_) | http::Transaction::Range(_) | http::Transaction::Http2 { .. } => {}
         }
     }
 

@@ -52,9 +52,12 @@ pub const UNKNOWN_CODING: &str = "http_unknown_coding";
 pub const PENDING_LIMIT: &str = "http_pending_limit";
 /// A cap of ours on parts of a file was reached: its ranges are not put together.
 pub const RANGE_LIMIT: &str = "http_range_limit";
+/// A cap of ours on files of a form was reached: the others are looked at as a part of the body.
+pub const UPLOAD_LIMIT: &str = "http_upload_limit";
 
 /// Whether an anomaly is the peer's doing, not that of a gap, a truncated capture or a cap of ours.
 #[must_use]
 pub fn is_violation(name: &str) -> bool {
-    name.starts_with("http_") && !matches!(name, HEAD_TOO_LONG | DECODE_LIMIT | UNKNOWN_CODING | PENDING_LIMIT | RANGE_LIMIT)
+    name.starts_with("http_")
+        && !matches!(name, HEAD_TOO_LONG | DECODE_LIMIT | UNKNOWN_CODING | PENDING_LIMIT | RANGE_LIMIT | UPLOAD_LIMIT)
 }

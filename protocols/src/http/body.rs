@@ -8,7 +8,8 @@ use backstop_types::Direction;
 use super::anomaly;
 use super::decode::{Decoder, MAX_CODINGS, Stop, push_all};
 use super::head::Deviations;
-use super::transaction::{BodyFacts, ContentRange, Part, PartState, Transaction};
+use super::multipart::{Multipart, Piece};
+use super::transaction::{BodyFacts, ContentRange, Part, PartState, Transaction, Upload};
 use crate::contract::{Content, Limits, Sink};
 use crate::registry;
 
@@ -47,6 +48,8 @@ pub struct About {
     pub name: Option<String>,
     /// Of a response with a part of a file.
     pub range: Option<ContentRange>,
+    /// The boundary of a form.
+    pub form: Option<Vec<u8>>,
 }
 
 /// A body that is over.
@@ -84,6 +87,14 @@ pub struct Body {
     /// All of it, for a range.
     whole: Option<Vec<u8>>,
     max_whole: usize,
+    /// The files of a form.
+    form: Option<Box<Form>>,
+}
+
+/// What a form is followed with.
+struct Form {
+    parts: Multipart,
+    layers: Vec<&'static str>,
 }
 
 impl Body {
@@ -116,7 +127,12 @@ impl Body {
             decoders.push(decoder);
             layers.push(layer);
         }
+        let form = about
+            .form
+            .as_deref()
+            .map(|boundary| Box::new(Form { parts: Multipart::new(boundary, limits.max_uploads), layers: Vec::new() }));
         Self {
+            form,
             whole: about.range.is_some().then(Vec::new),
             about,
             layers,
@@ -217,6 +233,10 @@ impl Body {
             return;
         }
         self.flush(PartState::More, out);
+        if let Some(form) = &mut self.form {
+            let Form { parts, layers } = form.as_mut();
+            parts.gap(&mut upload(&self.about, layers, out));
+        }
         self.window.clear();
         self.overlap = 0;
         self.offset += len;
@@ -245,7 +265,16 @@ impl Body {
         if new.is_empty() && state == PartState::More {
             return;
         }
-        let About { tx_id, direction, name, range } = &self.about;
+        if let Some(form) = &mut self.form {
+            let Form { parts, layers } = form.as_mut();
+            if layers.is_empty() {
+                layers.extend(self.layers.iter().copied().chain(["multipart"]));
+            }
+            let start = self.overlap.saturating_sub(parts.pending());
+            let bytes = self.window.get(start..).unwrap_or_default();
+            parts.push(bytes, state != PartState::More, &mut upload(&self.about, layers, out));
+        }
+        let About { tx_id, direction, name, range, .. } = &self.about;
         out.transaction(&registry::Transaction::Http(Transaction::Body(Part {
             tx_id: *tx_id,
             direction: *direction,
@@ -277,6 +306,9 @@ impl Body {
             let is_whole = self.facts.complete && !self.stopped;
             self.flush(if is_whole { PartState::Complete } else { PartState::Truncated }, out);
         }
+        if self.form.as_ref().is_some_and(|form| form.parts.cut) {
+            told.push(anomaly::UPLOAD_LIMIT);
+        }
         budget.bytes = budget.bytes.saturating_add(self.facts.bytes);
         if self.layers.len() > 1 {
             budget.decoded = budget.decoded.saturating_add(self.facts.decoded);
@@ -288,5 +320,22 @@ impl Body {
     /// Bytes it holds, windows of decoders not counted.
     pub fn held(&self) -> usize {
         self.block.capacity() + self.window.capacity() + self.whole.as_ref().map_or(0, Vec::capacity)
+    }
+}
+
+/// Tells a piece of a file in a form.
+fn upload<'a>(about: &'a About, layers: &'a [&'static str], out: &'a mut dyn Sink) -> impl FnMut(Piece<'_>) + 'a {
+    |piece| {
+        let part = Part {
+            tx_id: about.tx_id,
+            direction: about.direction,
+            name: Some(piece.name).filter(|name| !name.is_empty()),
+            layers,
+            offset: piece.offset,
+            bytes: piece.bytes,
+            state: piece.state,
+            range: None,
+        };
+        out.transaction(&registry::Transaction::Http(Transaction::Upload(Upload { number: piece.number, part })));
     }
 }

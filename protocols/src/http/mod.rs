@@ -7,7 +7,7 @@
 //! ```
 //! Heads are read as servers read them, and each shape that two readers may answer differently is an anomaly: what smuggles
 //! requests. Codings of bodies (gzip, deflate, br, zstd) are undone within caps. Bodies become [`Part`]s in windows, which the
-//! scanner sees as well. Ranges of one file are put together. Channels of ncacn_http are read as DCE/RPC.
+//! scanner sees as well. Files in forms (RFC 7578) are told one by one. Ranges of one file are put together. Channels of ncacn_http are read as DCE/RPC.
 //!
 //! A gap inside a body keeps the place; behind others the next start line is looked for.
 //! Known limits: HTTP/0.9 is not read; after a gap of the client a response may be paired with a later request; trailers are
@@ -24,6 +24,7 @@ mod framing;
 mod head;
 mod line;
 mod message;
+mod multipart;
 mod name;
 mod parser;
 mod probe;
@@ -36,7 +37,7 @@ pub use anomaly::is_violation;
 pub use head::{Field, Head, Start};
 pub use name::{authority, target_name};
 pub use transaction::{
-    BodyFacts, ContentRange, Exchange, Part, PartState, RangePart, Request, Response, Stage, Transaction, mask_target,
+    BodyFacts, ContentRange, Exchange, Part, PartState, RangePart, Request, Response, Stage, Transaction, Upload, mask_target,
 };
 
 use crate::contract::Protocol;

@@ -84,7 +84,8 @@ pub fn target_name(target: &str) -> Option<String> {
     Some(text(&decoded, MAX_NAME)).filter(|name| !name.is_empty())
 }
 
-fn disposition(value: &[u8]) -> Option<String> {
+/// The name in a Content-Disposition, folders away.
+pub fn disposition(value: &[u8]) -> Option<String> {
     let value = text(value, 2 * 1024);
     let mut plain = None;
     for parameter in value.split(';').skip(1) {

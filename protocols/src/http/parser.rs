@@ -11,6 +11,7 @@ use super::framing::{self, Framing};
 use super::head::{Deviations, Head, Start};
 use super::line::{Line, LineBuffer};
 use super::message::{End, Ends, Message};
+use super::multipart;
 use super::name;
 use super::probe;
 use super::ranges::Ranges;
@@ -237,7 +238,8 @@ impl HttpParser {
         if !self.exchanges.requested(tx_id, request, head, &self.limits, out) {
             self.deviations.push(anomaly::PENDING_LIMIT);
         }
-        let about = About { tx_id, direction, name: name::file(head, Some(target)), range: None };
+        let form = head.first("content-type").and_then(multipart::boundary);
+        let about = About { tx_id, direction, name: name::file(head, Some(target)), range: None, form };
         if !self.begin_body(direction, head, framing, &transfer, about) && method == "CONNECT" {
             self.set(direction, State::Awaiting);
         }
@@ -264,7 +266,7 @@ impl HttpParser {
         let range = response.range.clone().filter(|range| code == 206 && range.span.is_some());
         let name = name::file(&head, target.as_deref());
         let current = Box::new(self.exchanges.answered(response, head));
-        let about = About { tx_id: current.tx_id, direction, name, range };
+        let about = About { tx_id: current.tx_id, direction, name, range, form: None };
         self.tell(direction, out);
         let has_body = self.begin_body(direction, &current.head, framing, &transfer, about);
         self.current = Some(current);

@@ -17,6 +17,8 @@ pub enum Transaction<'a> {
     Exchange(Exchange<'a>),
     /// The next part of a body.
     Body(Part<'a>),
+    /// The next part of a file in a form (RFC 7578), before the part of the body that it stands in.
+    Upload(Upload<'a>),
     /// A range of a file, whole: others of the same file may come over other connections.
     Range(RangePart<'a>),
     /// The client speaks HTTP/2 from here on, which is not read.
@@ -156,6 +158,15 @@ pub struct Part<'a> {
     pub range: Option<&'a ContentRange>,
 }
 
+/// A part of a file in a body of `multipart/form-data`.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload<'a> {
+    /// Number of the file in its body, from 0.
+    pub number: u32,
+    /// The part; its offset counts from where the file begins.
+    pub part: Part<'a>,
+}
+
 /// A range of a file that came whole (RFC 9110 §14.4), of a file no longer than what is put together.
 #[derive(Clone, Copy, Debug)]
 pub struct RangePart<'a> {
@@ -274,6 +285,7 @@ impl Transaction<'_> {
         match self {
             Self::Exchange(exchange) => Some(exchange.tx_id),
             Self::Body(part) => Some(part.tx_id),
+            Self::Upload(upload) => Some(upload.part.tx_id),
             Self::Range(part) => Some(part.tx_id),
             Self::Http2 { tx_id } => Some(*tx_id),
         }
@@ -285,26 +297,35 @@ impl Transaction<'_> {
         match self {
             Self::Exchange(exchange) => exchange.fields(),
             Self::Body(part) => part.fields(),
+            Self::Upload(upload) => upload.part.fields().with("upload", u64::from(upload.number)),
             Self::Range(part) => part.fields(),
             Self::Http2 { .. } => Fields::new().with("protocol", "HTTP/2").with("version", "2"),
         }
     }
 
-    /// A body is a file. A part of a larger one (`Content-Range`) is none, the parts put together are.
+    /// A body is a file, and so are those in a form. A part of a larger one (`Content-Range`) is none, the parts put together are.
     #[must_use]
     pub fn file_part(&self) -> Option<FilePart<'_>> {
-        let Self::Body(part) = self else { return None };
-        if part.range.is_some() {
-            return None;
-        }
-        let joined = u64::from(part.layers.contains(&"http.range"));
+        let to_server = |part: &Part<'_>| u64::from(part.direction == Direction::ToServer);
+        let (part, key) = match self {
+            Self::Body(part) if part.range.is_none() => {
+                let joined = u64::from(part.layers.contains(&"http.range"));
+                (part, part.tx_id << 2 | joined << 1 | to_server(part))
+            }
+            // Apart from those of bodies, whatever their number.
+            Self::Upload(Upload { number, part }) => {
+                let number = u64::from(*number) & 0xffff;
+                (part, 1 << 63 | (part.tx_id << 17 & !(1 << 63)) | number << 1 | to_server(part))
+            }
+            _ => return None,
+        };
         let state = match part.state {
             PartState::More => FileState::More,
             PartState::Complete => FileState::Complete,
             PartState::Truncated => FileState::Truncated,
         };
         Some(FilePart {
-            key: part.tx_id << 2 | joined << 1 | u64::from(part.direction == Direction::ToServer),
+            key,
             tx_id: Some(part.tx_id),
             direction: part.direction,
             name: part.name,
@@ -321,7 +342,7 @@ impl Transaction<'_> {
     pub fn is_record(&self) -> bool {
         match self {
             Self::Exchange(exchange) => exchange.stage != Stage::Requested,
-            Self::Body(_) | Self::Range(_) => false,
+            Self::Body(_) | Self::Upload(_) | Self::Range(_) => false,
             Self::Http2 { .. } => true,
         }
     }

@@ -61,7 +61,7 @@ impl Watch<'_> {
                     exchanges.body(part, self.limits, self.out);
                 }
             }
-            http::Transaction::Http2 { .. } | http::Transaction::Range(_) => {}
+            http::Transaction::Http2 { .. } | http::Transaction::Range(_) | http::Transaction::Upload(_) => {}
         }
     }
 }

@@ -158,3 +158,23 @@ fn a_file_has_its_name_from_its_sender() {
     let both = "Content-Disposition: attachment; filename=\"EURO rates\"; filename*=utf-8''%e2%82%ac%20rates\r\n";
     assert_eq!(name(both), Value::from("€ rates"));
 }
+
+/// RFC 7578: files of a form, before the part of the body that they stand in, wherever the stream is cut.
+#[test]
+fn files_of_a_form_are_told_with_their_body() {
+    let body = "--b\r\nContent-Disposition: form-data; name=a; filename=\"c:\\d\\x.ps1\"\r\n\r\none\r\n--b\r\n\r\nfield\r\n--b--";
+    let head = format!(
+        "POST /u HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let recorder = said(&[(C, &head), (C, body), (S, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")]);
+    let parts: Vec<_> =
+        recorder.transactions().filter(|(_, fields)| fields.get("state").is_some()).map(|(_, fields)| fields).collect();
+    assert_eq!(parts.len(), 2);
+    assert_eq!((parts[0].get("filename"), parts[0].get("size")), (Some(&Value::from("x.ps1".to_owned())), Some(&Value::Uint(3))));
+    assert!(parts[0].get("upload").is_some() && parts[1].get("upload").is_none());
+    assert_eq!(parts[1].get("size"), Some(&Value::Uint(body.len() as u64)));
+    // Of another type it is no form.
+    let other = said(&[(C, &head.replace("form-data", "mixed")), (C, body)]);
+    assert!(other.transactions().all(|(_, fields)| fields.get("upload").is_none()));
+}
