@@ -24,6 +24,29 @@ fn on(share: &str) -> Talk {
     talk
 }
 
+/// A capture of one connection that says nothing for two minutes from one message on, and is not closed.
+fn paused(folder: &Path, talk: &Talk, from: usize) -> PathBuf {
+    let path = folder.join("input.pcap");
+    let mut out = PcapWriter::new(std::fs::File::create(&path).unwrap(), ETHERNET).unwrap();
+    let client = Endpoint::new("10.20.30.41".parse().unwrap(), 50_000);
+    let server = Endpoint::new("10.20.30.10".parse().unwrap(), 445);
+    let mut wire = Conversation::new(client, server, (1, 1));
+    let mut micros = 1_768_384_800_000_000;
+    let mut segments = wire.handshake();
+    for (number, (direction, bytes)) in talk.script.iter().enumerate() {
+        segments.extend(wire.data(*direction, bytes));
+        if number == from {
+            micros += 120_000_000;
+        }
+        for segment in segments.drain(..) {
+            micros += 10;
+            out.write(PacketTime::from_micros(micros), &wire.frame(&segment)).unwrap();
+        }
+    }
+    out.finish().unwrap();
+    path
+}
+
 /// A capture of one connection. It is closed, or goes on for a minute without a word: then `closed` is false.
 fn capture(folder: &Path, talk: &Talk, closed: bool) -> PathBuf {
     let path = folder.join("input.pcap");
@@ -198,6 +221,32 @@ fn a_long_file_that_is_kept_is_scanned_once() {
         let (talk, _) = written(&bytes, 0..PIECES);
         let (marks, scanned) = found(&talk, closed, &rules, &[]);
         assert!(marks.len() == all && scanned < once, "{} marks, {scanned}", marks.len());
+    }
+}
+
+/// A file that is left open, in a connection that goes on, is scanned when nothing came of it for as long as alerts wait.
+#[test]
+fn a_file_that_is_left_open_is_not_kept_from_the_rules() {
+    let (bytes, rules, all) = marked();
+    for late in [false, true] {
+        let (mut talk, id) = written(&bytes, 0..PIECES - usize::from(late));
+        let pause = talk.script.len();
+        // Another file, and the rest of the first one.
+        talk.connect(r"\\h\Backups", 1, OK);
+        if late {
+            talk.write(id, ((PIECES - 1) * PIECE) as u64, &bytes[(PIECES - 1) * PIECE..], OK);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("marks.yar");
+        std::fs::write(&path, &rules).unwrap();
+        let capture = paused(folder.path(), &talk, pause);
+        let records = records(&replay(&capture, &["--rules", path.to_str().unwrap()]));
+        let told = of_type(&records, "alert");
+        assert_eq!(told.len(), all, "{late}");
+        let last_piece = |alert: &&&Value| alert["timestamp"].as_str().unwrap() >= "2026-01-14T10:01:00";
+        let after = told.iter().filter(last_piece).count();
+        assert_eq!(after, if late { 2 } else { 0 }, "{late}: alerts are about the packets that brought the bytes");
+        assert!(told.iter().all(|alert| alert["smb"]["filename"] == "big.bin"));
     }
 }
 

@@ -146,6 +146,11 @@ fn rules_and_indicators_look_at_files_of_forms() {
         assert_eq!(alert["alert"]["context"]["yara"]["rule"], "begins");
         assert_eq!(alert["files"][0]["filename"], "a.bin");
     }
+    let list = folder.path().join("list");
+    std::fs::write(&list, format!("{} listed\n", sha256(&large).as_str().unwrap())).unwrap();
+    let files = form(&[("x", b"x"), ("a.bin", &large)]);
+    let records = sent(&files, false, &["--indicators", list.to_str().unwrap()]);
+    assert_eq!(alert_counts(&records).get(&9_405_002), Some(&1));
 }
 
 /// More files than are told are a part of the body, and that is said; long ones hold no more than they may.

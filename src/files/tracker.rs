@@ -1,9 +1,11 @@
 //! The files of one flow.
 
+use std::time::Duration;
+
 use backstop_detectors::FileFacts;
 use backstop_detectors::content::magic;
 use backstop_protocols::{AppProto, FilePart, FileState};
-use backstop_types::{Direction, Fields, Value};
+use backstop_types::{Direction, Fields, PacketTime, Value};
 
 use super::assembly::{Assembled, Assembly};
 use super::{FileCounters, FileSettings, Kept, Store};
@@ -104,10 +106,26 @@ struct Open {
     size: Option<u64>,
     magic: Option<&'static str>,
     assembly: Assembly,
+    /// When its last piece came.
+    touched: PacketTime,
     /// What was kept is scanned, what comes next is not kept.
     in_windows: bool,
     /// All that came is held as it came: it is scanned when the file is over, and not before.
     whole: bool,
+}
+
+/// What came of a file that was left open.
+pub struct LeftOpen {
+    /// The transaction that moved its first bytes.
+    pub tx_id: Option<u64>,
+    /// Who sends it.
+    pub direction: Direction,
+    /// Its name.
+    pub name: Option<String>,
+    /// How its bytes came about.
+    pub layers: Vec<&'static str>,
+    /// Its bytes.
+    pub runs: Vec<Vec<u8>>,
 }
 
 /// What a piece led to.
@@ -146,6 +164,35 @@ impl Tracker {
         self.open.iter().rev().find(|open| open.key == key && open.carrier == carrier).is_some_and(|open| open.whole)
     }
 
+    /// The piece that was added last came at this time.
+    pub fn touch(&mut self, carrier: AppProto, key: u64, now: PacketTime) {
+        if let Some(open) = self.open.iter_mut().rev().find(|open| open.key == key && open.carrier == carrier) {
+            open.touched = now;
+        }
+    }
+
+    /// Whether a file that may stay open for as long as its client wants is not scanned before it is over.
+    pub fn waits(&self) -> bool {
+        self.open.iter().any(|open| open.whole && open.carrier == AppProto::Smb)
+    }
+
+    /// Files that were left open: of which nothing came for so long. What is held of them is to be scanned now, and what comes then
+    /// as it comes.
+    pub fn left_open(&mut self, now: PacketTime, hold: Duration) -> Vec<LeftOpen> {
+        let left = |open: &&mut Open| open.whole && open.carrier == AppProto::Smb && now.since(open.touched) >= hold;
+        let told = |open: &mut Open| {
+            open.whole = false;
+            LeftOpen {
+                tx_id: open.tx_id,
+                direction: open.direction,
+                name: open.name.clone(),
+                layers: open.layers.clone(),
+                runs: open.assembly.runs(),
+            }
+        };
+        self.open.iter_mut().filter(left).map(told).collect()
+    }
+
     /// A piece of a file. `free`: bytes that may be held by all flows besides.
     pub fn add(
         &mut self,
@@ -176,6 +223,7 @@ impl Tracker {
                 size: None,
                 magic: None,
                 assembly: Assembly::new(settings.wanted(), settings.max_file),
+                touched: PacketTime::default(),
                 in_windows: false,
                 // Of a file of SMB whose beginning was not seen first, nobody knows how much will come.
                 whole: carrier != AppProto::Smb || part.offset == 0,

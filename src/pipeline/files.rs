@@ -82,6 +82,7 @@ impl Handler<'_> {
         let free = (settings.files.max_total / SHARDS).saturating_sub(held);
         let Added { finished, beginning, kept, given_up } =
             tracker.add(carrier, part, free, &settings.files, &mut self.file_counters);
+        tracker.touch(carrier, part.key, cause.time);
         if let Some(held) = self.file_bytes.get_mut(self.shard) {
             *held = (*held + tracker.held()).saturating_sub(before);
         }
@@ -98,6 +99,21 @@ impl Handler<'_> {
             self.file_over(flow, state, cause, finished);
         }
         kept
+    }
+
+    /// A file that stays open keeps nothing back for longer than the reply to a request would. Whether some still wait.
+    pub(super) fn scan_left_open(&mut self, flow: &FlowView, state: &mut FlowState, cause: &Cause) -> bool {
+        let hold = self.settings.detect.hold;
+        let left = state.files.as_deref_mut().map(|files| files.left_open(cause.time, hold)).unwrap_or_default();
+        for file in left {
+            let tx_id = file.name.as_deref().and_then(|name| state.moved_tx(name)).or(file.tx_id);
+            let about = state.last_data;
+            for bytes in &file.runs {
+                let content = Content { bytes, layers: &file.layers, direction: file.direction, tx_id };
+                self.scan_content(flow, state, content, (cause, &about));
+            }
+        }
+        state.files.as_ref().is_some_and(|files| files.waits())
     }
 
     /// A file is over: detectors, content rules over what is kept of it, and its record, now or with the response.

@@ -6,7 +6,7 @@ use backstop_detectors::{FlowDetectors, MetaRef};
 use backstop_protocols::smb::File;
 use backstop_protocols::{AppProto, Content, Driver};
 use backstop_signatures::{Match, SHIPPED_NAMESPACE, StreamScan};
-use backstop_types::{Direction, Fields, PerDirection};
+use backstop_types::{Direction, Fields, PerDirection, Value};
 
 use super::files::Waiting;
 use super::listed::Listed;
@@ -220,6 +220,7 @@ impl FlowState {
             || self.driver.as_ref().is_some_and(|driver| driver.is_waiting())
             || self.detectors.wants_tick()
             || self.waiting.as_ref().is_some_and(|waiting| waiting.has_findings())
+            || self.files.as_ref().is_some_and(|files| files.waits())
             || self.listed.wants_tick()
     }
 
@@ -280,6 +281,12 @@ impl FlowState {
     /// Suricata's object of the file that bytes came of last.
     pub fn moved_object(&self) -> Option<Fields> {
         self.moved.as_ref().map(|moved| moved.object.clone())
+    }
+
+    /// The transaction that moved bytes of a file last, where it was the last one of all.
+    pub fn moved_tx(&self, name: &str) -> Option<u64> {
+        let moved = self.moved.as_ref()?;
+        matches!(moved.object.get("filename"), Some(Value::Text(named)) if named == name).then_some(moved.tx_id).flatten()
     }
 
     /// What contents of a transaction of SMB are of.

@@ -142,6 +142,7 @@ impl StreamHandler for Handler<'_> {
         let about = state.last_data;
         let mut again = state.driver.as_ref().is_some_and(|driver| driver.is_waiting());
         again |= self.release_overdue(flow, state, cause);
+        again |= self.scan_left_open(flow, state, cause);
         again |= self.listed_tick(flow, state, cause);
         let mut detectors = std::mem::take(&mut state.detectors);
         for detector in detectors.all() {
