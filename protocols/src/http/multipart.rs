@@ -269,11 +269,7 @@ impl Multipart {
     /// What begins behind a head.
     fn part(&mut self, line: &[u8]) -> At {
         let value = line.get(DISPOSITION.len()..).unwrap_or_default();
-        let is_file = value.split(|byte| *byte == b';').skip(1).any(|parameter| {
-            let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-            name.eq_ignore_ascii_case(b"filename") || name.eq_ignore_ascii_case(b"filename*")
-        });
-        if !is_file {
+        if !name::names_file(value) {
             return At::Between { start: false };
         }
         if self.files >= self.max_files {

@@ -88,20 +88,67 @@ pub fn target_name(target: &str) -> Option<String> {
 pub fn disposition(value: &[u8]) -> Option<String> {
     let value = text(value, 2 * 1024);
     let mut plain = None;
-    for parameter in value.split(';').skip(1) {
-        let Some((name, value)) = parameter.split_once('=') else { continue };
-        let value = value.trim();
-        match name.trim().to_ascii_lowercase().as_str() {
+    for (name, value) in parameters(&value) {
+        match name.to_ascii_lowercase().as_str() {
             // RFC 8187: charset'language'value.
             "filename*" => {
-                let encoded = value.splitn(3, '\'').nth(2).unwrap_or(value);
+                let encoded = value.splitn(3, '\'').nth(2).unwrap_or(&value);
                 return Some(base_name(&text(&percent_decoded(encoded.as_bytes()), MAX_NAME)));
             }
-            "filename" => plain = Some(base_name(value.trim_matches('"'))),
+            "filename" => plain = Some(base_name(&value)),
             _ => {}
         }
     }
     plain.filter(|name| !name.is_empty())
+}
+
+/// Whether a Content-Disposition names a file, be the name empty.
+pub fn names_file(value: &[u8]) -> bool {
+    parameters(&text(value, 2 * 1024))
+        .iter()
+        .any(|(name, _)| matches!(name.to_ascii_lowercase().as_str(), "filename" | "filename*"))
+}
+
+/// The parameters behind the first semicolon (RFC 9110 §5.6.6). In quotation marks a semicolon is a letter, and a backslash stands before a
+/// quotation mark only: clients write paths with plain ones.
+fn parameters(value: &str) -> Vec<(&str, String)> {
+    let mut found = Vec::new();
+    let mut rest = value.split_once(';').map_or("", |(_, rest)| rest);
+    while !rest.is_empty() {
+        let end = rest.find([';', '=']).unwrap_or(rest.len());
+        let (name, behind) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        let Some(behind) = behind.strip_prefix('=') else {
+            rest = behind.strip_prefix(';').unwrap_or_default();
+            continue;
+        };
+        let (value, after) = match behind.trim_start().strip_prefix('"') {
+            Some(quoted) => quoted_text(quoted),
+            None => {
+                let (value, after) = behind.split_at_checked(behind.find(';').unwrap_or(behind.len())).unwrap_or((behind, ""));
+                (value.trim().to_owned(), after)
+            }
+        };
+        found.push((name.trim(), value));
+        rest = after.split_once(';').map_or("", |(_, rest)| rest);
+    }
+    found
+}
+
+/// What stands up to a quotation mark, and what follows.
+fn quoted_text(quoted: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = quoted.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => break,
+            '\\' if characters.as_str().starts_with('"') => {
+                characters.next();
+                value.push('"');
+            }
+            _ => value.push(character),
+        }
+    }
+    (value, characters.as_str())
 }
 
 /// Clients drop folders from a name that a server gives (RFC 6266 §4.3).
@@ -130,7 +177,27 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::authority;
+    use super::{authority, disposition, names_file};
+
+    #[test]
+    fn a_name_ends_with_its_quotation_mark_and_with_nothing_in_it() {
+        for (value, name) in [
+            (r#"attachment; filename="a;b.ps1""#, Some("a;b.ps1")),
+            (r#"form-data; name="filename=x"; filename = "c.ps1" ; size=3"#, Some("c.ps1")),
+            (r#"attachment; filename="say \"a\".ps1""#, Some(r#"say "a".ps1"#)),
+            (r#"attachment; filename="C:\temp\a.ps1""#, Some("a.ps1")),
+            ("attachment; filename=../a b.ps1 ;x", Some("a b.ps1")),
+            (r#"attachment; filename="plain.txt"; filename*=UTF-8''%e2%82%ac%3b.ps1"#, Some("€;.ps1")),
+            (r#"attachment; x="y; filename=no.ps1"; filename="open.ps1"#, Some("open.ps1")),
+            ("attachment; filename", None),
+            ("inline", None),
+            (";;;=;\"", None),
+        ] {
+            assert_eq!(disposition(value.as_bytes()).as_deref(), name, "{value}");
+        }
+        assert!(names_file(b"form-data; name=f; FileName=\"\""));
+        assert!(!names_file(b"form-data; name=\"; filename=x\""));
+    }
 
     #[test]
     fn an_address_in_a_path_or_query_names_no_host() {
