@@ -342,6 +342,11 @@ impl FlowState {
     }
 }
 
+/// Whether a detection may tell what one of our own rules tells of raw text.
+pub fn may_be_told(found: &Match) -> bool {
+    found.rule.namespace == SHIPPED_NAMESPACE && found.rule.sid.is_some_and(backstop_detectors::powershell::tells)
+}
+
 /// Whether one of our own rules tells of a command by its words alone.
 pub fn is_of_words(found: &Match) -> bool {
     found.rule.namespace == SHIPPED_NAMESPACE

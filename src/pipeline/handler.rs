@@ -13,7 +13,7 @@ use backstop_types::{Direction, Fields, IpProto, PacketTime, PerDirection, Value
 use super::app_counters::AppCounters;
 use super::event::{Epoch, Event, Order, Phase, Raised};
 use super::flow_sink::FlowSink;
-use super::flow_state::{FlowState, Which, is_of_words};
+use super::flow_state::{FlowState, Which, is_of_words, may_be_told};
 use super::settings::{CHANNEL_DEPTH, Settings};
 use super::worker::SHARDS;
 use crate::eve;
@@ -231,8 +231,8 @@ impl<'r> Handler<'r> {
         let mut matches = std::mem::take(&mut self.matches);
         for mut found in matches.drain(..) {
             // What a server sends by HTTP is looked at as bodies: it is known which of them are pages.
-            let words_of_http = state.app_proto == Some(AppProto::Http) && is_of_words(&found);
-            let is_body = words_of_http && direction == Direction::ToClient;
+            let of_http = state.app_proto == Some(AppProto::Http);
+            let is_body = of_http && direction == Direction::ToClient && is_of_words(&found);
             let understood = (found.rule.scope == Scope::Undecoded && state.app_proto.is_some()) || is_body;
             if understood {
                 // Where a parser understood the stream, its detections decide; where it did not, the raw bytes are all there is.
@@ -250,8 +250,8 @@ impl<'r> Handler<'r> {
             let context = Self::context(&self.settings, flow, state, &cause);
             let scanned = Scanned::Stream(direction);
             self.findings.findings.push(backstop_detectors::finding_for_match(&context, &found, &scanned));
-            if words_of_http {
-                // The request may be on its way still, and a detection tell of it when it is whole.
+            if of_http && may_be_told(&found) {
+                // The message may be on its way still, and a detection tell of it when it is whole.
                 self.hold_for_response(state, &cause);
             }
             self.take_findings(flow, state, at, &cause);

@@ -39,3 +39,9 @@ pub const fn rules(sid: u64) -> &'static [u64] {
         _ => &[],
     }
 }
+
+/// Whether a detection tells what this content rule tells, where it understands the text.
+#[must_use]
+pub fn tells(rule: u64) -> bool {
+    METAS.iter().any(|meta| rules(meta.sid).contains(&rule))
+}
