@@ -47,6 +47,7 @@ pub fn write(out: &mut Vec<u8>, settings: &EveSettings, totals: &Totals, written
         ("tallies_evicted", correlator.tallies_evicted),
         ("too_few", correlator.too_few),
         ("explained", correlator.explained),
+        ("explanations_evicted", correlator.explanations_evicted),
     ];
     let mut sensor_stats = BTreeMap::from([
         ("decode", totals.decode.iter().collect()),

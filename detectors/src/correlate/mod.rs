@@ -61,6 +61,8 @@ pub struct CorrelatorCounters {
     pub too_few: u64,
     /// Suspicions held back because another flow showed in the clear what they suspect.
     pub explained: u64,
+    /// Such explanations forgotten because the memory was full: the suspicion stands.
+    pub explanations_evicted: u64,
 }
 
 /// A cause within its window.
@@ -173,6 +175,7 @@ impl Correlator {
             tallies_evicted: self.tallies.evicted(),
             too_few: self.too_few,
             explained: self.explained,
+            explanations_evicted: self.wmi_in_clear.evicted(),
         }
     }
 

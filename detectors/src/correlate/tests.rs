@@ -68,6 +68,12 @@ fn a_suspicion_falls_where_another_flow_shows_since_then_what_it_was() {
     assert!(stands(&correlator.admit(suspects(1, 21), at(24))));
     assert!(stands(&correlator.admit(suspects(2, 19), at(22))));
     assert_eq!((correlator.counters().explained, correlator.counters().role_missing), (1, 0));
+    // What is forgotten is counted, and explains nothing any more.
+    for last in 20..24 {
+        correlator.fact(Fact::WmiInClear { client: addr(last), server: addr(9), at: at(30) });
+    }
+    assert!(stands(&correlator.admit(suspects(1, 19), at(32))));
+    assert_eq!(correlator.counters().explanations_evicted, 1);
 }
 
 #[test]
