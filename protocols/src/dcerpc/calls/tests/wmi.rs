@@ -194,10 +194,10 @@ fn queries_logins_and_answers_are_read() {
     });
     let write = |writer: &mut Writer| {
         this(writer);
-        writer.unique_wide("//./root/cimv2").null().u32(0).null();
+        writer.unique_wide("//./ROOT/CIMV2").null().u32(0).null();
     };
     each_way(WBEM_LOGIN, 6, write, |call| {
-        assert_eq!(call.fields().get("namespace"), Some(&Value::from("//./root/cimv2")));
+        assert_eq!(call.fields().get("namespace"), Some(&Value::from("//./ROOT/CIMV2")));
     });
     let output = custom(
         CLASS_OBJECT,
