@@ -232,7 +232,7 @@ impl Files {
             self.look(context, &mut watched, true, out);
             self.say(context, &mut watched, out);
         }
-        self.held -= watched.written.free() + watched.read.free();
+        self.held = self.held.saturating_sub(watched.written.free() + watched.read.free());
     }
 
     fn remember(&mut self, place: u128) {
@@ -322,7 +322,7 @@ impl Files {
             self.look(context, &mut watched, false, out);
         }
         self.say(context, &mut watched, out);
-        self.held -= watched.read.free();
+        self.held = self.held.saturating_sub(watched.read.free());
         if let Some(given_up) = self.closed.keep(watched) {
             self.forget(context, given_up, out);
         }
